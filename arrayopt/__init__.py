@@ -1,0 +1,74 @@
+"""Optimizers for any array library, each written once as the formula in its paper.
+
+The names and their meaning are Optax's; the arrays may be of NumPy, CuPy, JAX, Torch, or any library that follows
+the Python Array API standard.
+
+Example:
+  >>> import arrayopt, numpy as np
+  >>> optimizer = arrayopt.adam(learning_rate=0.1)
+  >>> params = {"w": np.asarray([1.0, -2.0])}
+  >>> state = optimizer.init(params)
+  >>> grads = {"w": 2 * params["w"]}
+  >>> updates, state = optimizer.update(grads, state, params)
+  >>> arrayopt.apply_updates(params, updates)
+  {'w': array([ 0.9, -1.9])}
+"""
+
+from arrayopt import contrib as contrib
+from arrayopt import schedules as schedules
+from arrayopt import tree as tree
+from arrayopt.base import EmptyState as EmptyState
+from arrayopt.base import GradientTransformation as GradientTransformation
+from arrayopt.base import GradientTransformationExtraArgs as GradientTransformationExtraArgs
+from arrayopt.base import TransformInitFn as TransformInitFn
+from arrayopt.base import TransformUpdateFn as TransformUpdateFn
+from arrayopt.base import apply_updates as apply_updates
+from arrayopt.base import identity as identity
+from arrayopt.base import init_empty_state as init_empty_state
+from arrayopt.base import with_extra_args_support as with_extra_args_support
+from arrayopt.numerics import increment as safe_increment
+from arrayopt.optimizers.adabelief import ScaleByBeliefState as ScaleByBeliefState
+from arrayopt.optimizers.adabelief import adabelief as adabelief
+from arrayopt.optimizers.adabelief import scale_by_belief as scale_by_belief
+from arrayopt.optimizers.adafactor import FactoredState as FactoredState
+from arrayopt.optimizers.adafactor import adafactor as adafactor
+from arrayopt.optimizers.adafactor import scale_by_factored_rms as scale_by_factored_rms
+from arrayopt.optimizers.adafactor import scale_by_param_block_rms as scale_by_param_block_rms
+from arrayopt.optimizers.adam import ScaleByAdamState as ScaleByAdamState
+from arrayopt.optimizers.adam import adam as adam
+from arrayopt.optimizers.adam import adamw as adamw
+from arrayopt.optimizers.adam import scale_by_adam as scale_by_adam
+from arrayopt.optimizers.sgd import sgd as sgd
+from arrayopt.schedules import constant_schedule as constant_schedule
+from arrayopt.schedules import cosine_decay_schedule as cosine_decay_schedule
+from arrayopt.schedules import exponential_decay as exponential_decay
+from arrayopt.schedules import join_schedules as join_schedules
+from arrayopt.schedules import linear_schedule as linear_schedule
+from arrayopt.schedules import polynomial_schedule as polynomial_schedule
+from arrayopt.schedules import warmup_cosine_decay_schedule as warmup_cosine_decay_schedule
+from arrayopt.transforms.accumulation import EmaState as EmaState
+from arrayopt.transforms.accumulation import TraceState as TraceState
+from arrayopt.transforms.accumulation import ema as ema
+from arrayopt.transforms.accumulation import trace as trace
+from arrayopt.transforms.clipping import clip_by_block_rms as clip_by_block_rms
+from arrayopt.transforms.clipping import clip_by_global_norm as clip_by_global_norm
+from arrayopt.transforms.combining import chain as chain
+from arrayopt.transforms.decay import WeightDecaySchedule as WeightDecaySchedule
+from arrayopt.transforms.decay import add_decayed_weights as add_decayed_weights
+from arrayopt.transforms.masking import MaskedNode as MaskedNode
+from arrayopt.transforms.masking import MaskedState as MaskedState
+from arrayopt.transforms.masking import masked as masked
+from arrayopt.transforms.scaling import ScaleByScheduleState as ScaleByScheduleState
+from arrayopt.transforms.scaling import scale as scale
+from arrayopt.transforms.scaling import scale_by_learning_rate as scale_by_learning_rate
+from arrayopt.transforms.scaling import scale_by_schedule as scale_by_schedule
+from arrayopt.types import ArrayTree as ArrayTree
+from arrayopt.types import MaskOrFn as MaskOrFn
+from arrayopt.types import OptState as OptState
+from arrayopt.types import Params as Params
+from arrayopt.types import Scalar as Scalar
+from arrayopt.types import ScalarOrSchedule as ScalarOrSchedule
+from arrayopt.types import Schedule as Schedule
+from arrayopt.types import Updates as Updates
+
+__version__ = "0.1.0"

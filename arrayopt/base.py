@@ -1,0 +1,125 @@
+"""What an optimizer is: a pair of pure functions, and how one is applied."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from arrayopt.lift import lift
+from arrayopt.types import Array, OptState, Params, Updates
+
+TransformInitFn = Callable[[Params], OptState]
+TransformUpdateFn = Callable[..., tuple[Updates, OptState]]
+
+
+class GradientTransformation(NamedTuple):
+    """A pair of pure functions that turns gradients into updates.
+
+    Attributes:
+      init: ``init(params) -> state``.
+      update: ``update(updates, state, params=None) -> (updates, state)``.
+    """
+
+    init: TransformInitFn
+    update: TransformUpdateFn
+
+
+class GradientTransformationExtraArgs(GradientTransformation):
+    """One whose update also takes keyword arguments, and ignores those it does not know.
+
+    ``update(updates, state, params=None, **extra_args) -> (updates, state)``.
+    """
+
+    __slots__ = ()
+
+
+class EmptyState(NamedTuple):
+    """The state of a transform that remembers nothing."""
+
+
+def init_empty_state(params: Params) -> EmptyState:
+    """The ``init`` of a transform that remembers nothing."""
+    del params
+    return EmptyState()
+
+
+def takes_extra_args(tx: Any) -> bool:
+    """Whether a transform, ours or Optax's, declares that its update takes extra arguments."""
+    return any(kind.__name__ == "GradientTransformationExtraArgs" for kind in type(tx).__mro__)
+
+
+def with_extra_args_support(tx: Any) -> GradientTransformationExtraArgs:
+    """The same transform, accepting extra arguments; they are dropped if it has no use for them.
+
+    Args:
+      tx: a transform of arrayopt, of Optax, or anything with ``init`` and ``update``.
+
+    Example:
+      >>> import arrayopt, numpy as np
+      >>> tx = arrayopt.with_extra_args_support(arrayopt.scale(2.0))
+      >>> tx.update(np.ones(2), tx.init(np.ones(2)), value=0.1)[0]
+      array([2., 2.])
+    """
+    if isinstance(tx, GradientTransformationExtraArgs):
+        return tx
+    if takes_extra_args(tx):
+        return GradientTransformationExtraArgs(tx.init, tx.update)
+
+    def update(
+        updates: Updates, state: OptState, params: Params = None, **extra_args: Any
+    ) -> tuple[Updates, OptState]:
+        del extra_args
+        return tx.update(updates, state, params)
+
+    return GradientTransformationExtraArgs(tx.init, update)
+
+
+def identity() -> GradientTransformation:
+    """Hands the updates on as they are.
+
+    Returns:
+      A transform with `EmptyState`.
+
+    Example:
+      >>> import arrayopt, numpy as np
+      >>> tx = arrayopt.identity()
+      >>> tx.update(np.ones(2), tx.init(np.ones(2)))
+      (array([1., 1.]), EmptyState())
+    """
+
+    def update(updates: Updates, state: OptState, params: Params = None) -> tuple[Updates, OptState]:
+        del params
+        return updates, state
+
+    return GradientTransformation(init_empty_state, update)
+
+
+def apply_updates(params: Params, updates: Updates) -> Params:
+    """The parameters moved: p + u.
+
+    The sum is formed in at least float32 and rounded once, to the parameter's dtype. A parameter whose update
+    is None stays as it is. Nothing is written to the inputs.
+
+    Args:
+      params: tree of floating-point or complex arrays.
+      updates: tree of the same structure and shapes, with None for a parameter that does not move.
+
+    Returns:
+      A tree like ``params``.
+
+    Raises:
+      StructureError: the trees differ in structure.
+      ValueError: an update has not the shape of its parameter.
+      TypeError: a leaf is no floating-point or complex array, or the two are of different libraries.
+
+    Example:
+      >>> import arrayopt, numpy as np
+      >>> arrayopt.apply_updates({"w": np.ones(2), "b": np.zeros(1)}, {"w": np.full(2, -0.5), "b": None})
+      {'w': array([0.5, 0.5]), 'b': array([0.])}
+    """
+    _, moved = lift("apply_updates", _moved, updates, params, what="update")
+    return moved
+
+
+def _moved(u: Array, p: Array) -> tuple[Array, Array]:
+    return u, p + u

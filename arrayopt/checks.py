@@ -1,0 +1,132 @@
+"""What a caller handed in, looked at before anything is computed.
+
+Every message says who asks, what must hold, what came, and where.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from typing import Any, cast
+
+from arrayopt.types import Scalar, ScalarOrSchedule
+
+
+def speaker() -> str:
+    """The public function of this package that the user called: ``adam``, not the transform inside it."""
+    frame = sys._getframe(1)
+    who = frame.f_code.co_name
+    while frame is not None and _is_ours(frame.f_globals.get("__name__", "")):
+        who = frame.f_code.co_name
+        frame = frame.f_back
+    return who
+
+
+def _is_ours(module: str) -> bool:
+    return module.split(".")[0] == "arrayopt"
+
+
+def number(
+    name: str, value: Any, low: float = -math.inf, high: float = math.inf, *, below: float = math.inf
+) -> ScalarOrSchedule:
+    """A hyper-parameter: a finite number, a 0-d array or a schedule.
+
+    A NumPy scalar or 0-d NumPy array becomes a Python float, which no library promotes to. Arrays of other
+    libraries and schedules are taken as they are: their values are not known yet.
+
+    Args:
+      name: of the argument, for messages.
+      value: what was given.
+      low: least value allowed.
+      high: greatest value allowed.
+      below: bound that the value must stay below.
+
+    Raises:
+      TypeError: it is none of these.
+      ValueError: it is not a scalar, not finite, or out of range.
+    """
+    if callable(value):
+        return value
+    value = _plain(name, value)
+    if isinstance(value, float) and not (low <= value <= high and value < below and math.isfinite(value)):
+        raise ValueError(f"{speaker()}: {name} must {_range(low, high, below)}; got {value:g}.")
+    return value
+
+
+def _plain(name: str, value: Any) -> Scalar:
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    if not hasattr(value, "dtype") or not hasattr(value, "shape"):
+        raise TypeError(
+            f"{speaker()}: {name} must be a number, a 0-d array or a schedule; got {type(value).__name__} {value!r}."
+        )
+    if tuple(value.shape) != ():
+        raise ValueError(f"{speaker()}: {name} must be a scalar; got an array of shape {tuple(value.shape)}.")
+    return float(value) if type(value).__module__.split(".")[0] in ("numpy", "ml_dtypes") else value
+
+
+def _range(low: float, high: float, below: float) -> str:
+    if below < math.inf:
+        return f"lie in [{low:g}, {below:g})"
+    if high < math.inf:
+        return f"lie in [{low:g}, {high:g}]"
+    if low > -math.inf:
+        return f"be finite and at least {low:g}"
+    return "be a finite number"
+
+
+def whole(name: str, value: Any, low: int = 0) -> int:
+    """A structural hyper-parameter: a Python or NumPy integer of at least ``low``.
+
+    Raises:
+      TypeError: it is no integer.
+      ValueError: it is too small.
+    """
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"{speaker()}: {name} must be an integer; got {type(value).__name__} {value!r}.")
+    if value.__index__() < low:
+        raise ValueError(f"{speaker()}: {name} must be at least {low}; got {value.__index__()}.")
+    return value.__index__()
+
+
+def flag(name: str, value: Any) -> bool:
+    """A switch: True or False, known when the optimizer is made.
+
+    Raises:
+      TypeError: it is something else.
+    """
+    if not isinstance(value, bool):
+        raise TypeError(f"{speaker()}: {name} must be True or False; got {type(value).__name__} {value!r}.")
+    return value
+
+
+def need_params(who: str, params: Any) -> None:
+    """For transforms that read the parameters.
+
+    Raises:
+      ValueError: ``update`` was called without them.
+    """
+    if params is None:
+        raise ValueError(f"{who}: update needs the parameters; call update(updates, state, params).")
+
+
+def decay(name: str, value: Any) -> ScalarOrSchedule:
+    """The decay rate of an average, in [0, 1)."""
+    return number(name, value, low=0.0, below=1.0)
+
+
+def nonnegative(name: str, value: Any) -> ScalarOrSchedule:
+    """A small constant or a rate, at least 0."""
+    return number(name, value, low=0.0)
+
+
+def fixed(name: str, value: Any, low: float = -math.inf, high: float = math.inf) -> Scalar:
+    """A hyper-parameter that may not be a schedule, where there is no step count to evaluate one at.
+
+    Raises:
+      TypeError: it is a schedule, or neither a number nor a 0-d array.
+      ValueError: it is not a scalar, not finite, or out of range.
+    """
+    if callable(value):
+        raise TypeError(f"{speaker()}: {name} must be a number or a 0-d array; got a function.")
+    return cast(Scalar, number(name, value, low, high))

@@ -1,0 +1,66 @@
+"""From an array to its library: the namespace to compute in, and the backend that knows its habits."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Any
+
+import array_api_compat
+
+from arrayopt.backend import Backend
+from arrayopt.types import Namespace
+
+_namespaces: dict[type, Namespace] = {}
+_backends: dict[type, Backend] = {}
+
+
+def namespace(x: Any) -> Namespace:
+    """The Array API namespace of an array.
+
+    Raises:
+      TypeError: ``x`` is not an array of a library that follows the standard.
+    """
+    found = _namespaces.get(type(x))
+    if found is None:
+        found = _namespaces[type(x)] = array_api_compat.array_namespace(x)
+    return found
+
+
+def backend(x: Any) -> Backend:
+    """The backend of an array: its library's adapter, or the plain one for any conforming library."""
+    found = _backends.get(type(x))
+    if found is None:
+        found = _backends[type(x)] = backend_named(_library(namespace(x)))
+    return found
+
+
+def is_array(x: Any) -> bool:
+    """Whether ``x`` is an array of some library (a Python number is not)."""
+    return type(x) in _namespaces or array_api_compat.is_array_api_obj(x)
+
+
+def library(x: Any) -> str:
+    """The name of an array's library, for messages."""
+    return _library(namespace(x))
+
+
+def _library(xp: Namespace) -> str:
+    return xp.__name__.removeprefix("array_api_compat.").split(".")[0]
+
+
+@cache
+def backends() -> dict[str, Backend]:
+    """Every adapter announced by an installed package, by name; no array library is imported."""
+    found = {point.name: point.load() for point in entry_points(group="arrayopt.backends")}
+    return dict(sorted(found.items()))
+
+
+def backend_named(name: str) -> Backend:
+    """The adapter of that name, or the plain backend for a library that has none."""
+    return backends().get(name) or _plain(name)
+
+
+@cache
+def _plain(name: str) -> Backend:
+    return Backend(name)

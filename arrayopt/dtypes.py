@@ -1,0 +1,66 @@
+"""Dtypes by name, since no two libraries agree on dtype objects, and NumPy's bfloat16 answers no query."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from arrayopt.types import DType
+
+_REALS = ("float16", "bfloat16", "float32", "float64")
+_COMPLEX = ("complex64", "complex128")
+_DOUBLE = frozenset({"float64", "complex128"})
+_names: dict[tuple[type, Any], str] = {}  # by type too: equal hashes of two libraries' dtypes must not meet
+
+
+def name(dtype: DType) -> str:
+    """The bare name of a dtype of any library: ``name(torch.float32) == "float32"``."""
+    key = (type(dtype), dtype)
+    found = _names.get(key)
+    if found is None:
+        found = _names[key] = _spell(dtype)
+    return found
+
+
+def _spell(dtype: DType) -> str:
+    if isinstance(dtype, type):  # numpy.float32, jax.numpy.float32
+        return dtype.__name__
+    return str(dtype).rsplit(".", 1)[-1]
+
+
+def is_complex(dtype: DType) -> bool:
+    return name(dtype) in _COMPLEX
+
+
+def is_inexact(dtype: DType) -> bool:
+    return name(dtype) in _REALS or name(dtype) in _COMPLEX
+
+
+def is_double(dtype: DType) -> bool:
+    return name(dtype) in _DOUBLE
+
+
+def widened(dtype: DType, double: bool = False) -> str:
+    """The dtype arithmetic is done in: at least float32, real or complex as ``dtype`` is."""
+    double = double or is_double(dtype)
+    if is_complex(dtype):
+        return "complex128" if double else "complex64"
+    return "float64" if double else "float32"
+
+
+def real_part(dtype: DType) -> str:
+    """The dtype of ``abs(x)``."""
+    return {"complex64": "float32", "complex128": "float64"}.get(name(dtype), name(dtype))
+
+
+def slot(wanted: DType, leaf: DType) -> str:
+    """The dtype of a slot asked to be ``wanted``; complex of that precision if the parameter is complex."""
+    kind = name(wanted)
+    if not is_inexact(wanted):
+        raise TypeError(f"a slot must be floating point; got dtype {kind}.")
+    return widened(leaf, is_double(kind)) if is_complex(leaf) else kind
+
+
+def rank(dtype: DType) -> int:
+    """The place of a dtype among those arrayopt computes with, narrow to wide."""
+    order = (*_REALS, *_COMPLEX)
+    return order.index(name(dtype)) if is_inexact(dtype) else -1

@@ -1,0 +1,227 @@
+"""From a formula of one leaf to an update of the whole tree.
+
+`lift` maps the formula over the leaves and owns precision, so that formulas need not speak of it:
+
+- arithmetic is done in at least float32, in float64 if any of the arrays met is double;
+- the update comes back in the gradient's dtype, each slot in the dtype it had;
+- hyper-parameters and the step reach the formula as Python numbers or in the leaf's real dtype, never in
+  a 16-bit one;
+- where the gradient is None, there is no update and the slots stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from arrayopt import dtypes
+from arrayopt.dispatch import backend, backend_named, is_array, library, namespace
+from arrayopt.tree.align import StructureError, places
+from arrayopt.tree.structure import Spec, flatten
+from arrayopt.types import Array, DType, Params, Tree, Updates
+
+Formula = Callable[..., Any]
+
+
+class Site(NamedTuple):
+    """Where in which tree a leaf is looked at, for messages."""
+
+    who: str
+    what: str
+    spec: Spec
+    index: int
+
+    def __str__(self) -> str:
+        path = self.spec.paths()[self.index]
+        return f"the {self.what} at {path}" if path else f"the {self.what}"
+
+
+# -- making state -----------------------------------------------------------------------------------------
+
+
+def parameters(who: str, params: Params) -> tuple[list[Array], Spec]:
+    """The leaves of the parameters, each found fit to be optimized.
+
+    Raises:
+      TypeError: a leaf is no array, neither floating point nor complex, or of another library than the rest.
+    """
+    leaves, spec = flatten(params)
+    for i, leaf in enumerate(leaves):
+        _check_fit(Site(who, "parameter", spec, i), leaf)
+        _check_library(Site(who, "parameter", spec, i), leaf, leaves[0])
+    return leaves, spec
+
+
+def counter(params: Params) -> Array:
+    """A step counter at 0: a 0-d int32 array of the parameters' library (of NumPy if there are none)."""
+    leaves, _ = flatten(params)
+    return backend(leaves[0]).counter(leaves[0]) if leaves else backend_named("numpy").counter(None)
+
+
+def slots_like(who: str, params: Params, dtype: DType | None = None, *, real: bool = False) -> Tree:
+    """Zeros shaped and placed like the parameters, to remember something about each.
+
+    Args:
+      who: name of the transform, for messages.
+      params: the parameters.
+      dtype: of the slots, or its name; by default the parameter's, but at least float32.
+      real: whether the slot of a complex parameter is real.
+    """
+    leaves, spec = parameters(who, params)
+    return spec.unflatten([zeros_slot(leaf, dtype, real=real) for leaf in leaves])
+
+
+def zeros_slot(leaf: Array, dtype: DType | None = None, *, real: bool = False) -> Array:
+    """One such slot. Derived from the leaf, so that it lies where the leaf lies, also when that is sharded."""
+    kind = dtypes.widened(leaf.dtype) if dtype is None else dtypes.slot(dtype, leaf.dtype)
+    kind = dtypes.real_part(kind) if real else kind
+    return namespace(leaf).zeros_like(leaf, dtype=backend(leaf).dtype(kind))
+
+
+# -- one update ---------------------------------------------------------------------------------------------
+
+
+def lift(
+    who: str,
+    formula: Formula,
+    updates: Updates,
+    *slots: Tree,
+    params: Params = None,
+    what: str = "gradient",
+    **scalars: Any,
+) -> Any:
+    """Apply a formula to every leaf.
+
+    Args:
+      who: name of the transform, for messages.
+      formula: ``formula(g, *slots, **scalars) -> (update, *new slots)`` of one leaf, or ``-> update`` if there
+        are no slots. It is given ``p=`` too, if parameters are.
+      updates: tree of gradients; None where a parameter has none.
+      *slots: trees of what is remembered about each parameter.
+      params: tree of parameters, if the formula reads them.
+      what: how messages call a leaf of ``updates``.
+      **scalars: numbers, 0-d arrays and switches, handed to the formula by name.
+
+    Returns:
+      The tree of updates, followed by the trees of new slots if there are any.
+
+    Raises:
+      StructureError: updates, slots and parameters do not have the same structure; the message names the path.
+      ValueError: a gradient has not the shape of its parameter.
+      TypeError: a gradient is no floating-point or complex array, or the arrays are of several libraries.
+    """
+    gs, spec = flatten(updates)
+    sites = [Site(who, what, spec, i) for i in range(len(gs))]
+    columns = [_Column(who, what, spec, slot, "state") for slot in slots]
+    ps = [None] * len(gs) if params is None else _Column(who, what, spec, params, "parameter").along()
+    rows = _transposed([column.along() for column in columns], len(gs))
+    for site, g, row, p in zip(sites, gs, rows, ps, strict=True):
+        _check_leaf(site, g, row, p, gs[0])
+    results = [
+        _on_leaf(site, formula, g, row, p, scalars)
+        for site, g, row, p in zip(sites, gs, rows, ps, strict=True)
+    ]
+    new, *new_slots = _transposed(results, len(slots) + 1)
+    if not slots:
+        return spec.unflatten(new)
+    return spec.unflatten(new), *[c.replaced(s) for c, s in zip(columns, new_slots, strict=True)]
+
+
+def _transposed(rows: Sequence[Sequence[Any]], width: int) -> list[list[Any]]:
+    return [[row[i] for row in rows] for i in range(width)]
+
+
+class _Column:
+    """One tree read along the structure of the updates."""
+
+    def __init__(self, who: str, what: str, updates: Spec, tree: Tree, name: str) -> None:
+        self.leaves, self.spec = flatten(tree)
+        self.places = places(updates, self.spec, f"{who}: the {what}", f"its {name}")
+
+    def along(self) -> list[Any]:
+        """Its leaves, one for each leaf of the updates."""
+        return [self.leaves[i] for i in self.places]
+
+    def replaced(self, new: Sequence[Array]) -> Tree:
+        """The tree with new leaves there, and the old ones where there was no gradient."""
+        leaves = list(self.leaves)
+        for i, leaf in zip(self.places, new, strict=True):
+            leaves[i] = leaf
+        return self.spec.unflatten(leaves)
+
+
+def _on_leaf(
+    site: Site, formula: Formula, g: Array, slots: Sequence[Array], p: Array | None, scalars: dict[str, Any]
+) -> list[Array]:
+    met = [g, *slots] if p is None else [g, *slots, p]
+    double = any([dtypes.is_double(x.dtype) for x in met])
+    wide = [cast(x, dtypes.widened(x.dtype, double)) for x in met]
+    words = {name: _scalar(site, name, value, g, double) for name, value in scalars.items()}
+    if p is not None:
+        words["p"] = wide.pop()
+    out = formula(*wide, **words)
+    news = out if slots else [out]
+    return [_stored(site, new, old) for new, old in zip(news, [g, *slots], strict=True)]
+
+
+def cast(x: Array, kind: str) -> Array:
+    """``x`` in the dtype of that name; the same array if it has it already."""
+    return x if dtypes.name(x.dtype) == kind else namespace(x).astype(x, backend(x).dtype(kind))
+
+
+def _scalar(site: Site, name: str, value: Any, g: Array, double: bool) -> Any:
+    if not is_array(value):
+        return value
+    _check_scalar_library(site, name, value, g)
+    return cast(value, "float64" if double else "float32")
+
+
+def _stored(site: Site, new: Array, old: Array) -> Array:
+    if dtypes.is_complex(new.dtype) and not dtypes.is_complex(old.dtype):
+        raise TypeError(
+            f"{site.who}: {site} and its parameter must be both real or both complex; one is complex, "
+            f"the other {dtypes.name(old.dtype)}."
+        )
+    new = cast(new, dtypes.name(old.dtype))
+    return new if new.shape else backend(new).settle(new)
+
+
+# -- what is looked at before anything is computed ------------------------------------------------------------
+
+
+def _check_leaf(site: Site, g: Any, slots: Sequence[Any], p: Any, first: Any) -> None:
+    _check_fit(site, g)
+    _check_library(site, g, first)
+    for other in slots if p is None else [*slots, p]:
+        _check_library(site, other, g)
+    for other in slots if p is None else [p]:
+        if tuple(g.shape) != tuple(other.shape):
+            raise ValueError(
+                f"{site.who}: {site} has shape {tuple(g.shape)}, its parameter has {tuple(other.shape)}."
+            )
+
+
+def _check_fit(site: Site, leaf: Any) -> None:
+    if not is_array(leaf):
+        raise TypeError(f"{site.who}: {site} must be an array; got {type(leaf).__name__} {str(leaf)[:40]}.")
+    if not dtypes.is_inexact(leaf.dtype):
+        raise TypeError(
+            f"{site.who}: {site} must be floating point or complex; got {dtypes.name(leaf.dtype)}. "
+            f"Put None in its place, or use masked."
+        )
+
+
+def _check_library(site: Site, leaf: Any, other: Any) -> None:
+    if namespace(leaf) is not namespace(other):
+        raise TypeError(
+            f"{site.who}: all arrays must be of one library; {site} meets both "
+            f"{library(other)} and {library(leaf)}."
+        )
+
+
+def _check_scalar_library(site: Site, name: str, value: Any, g: Any) -> None:
+    if namespace(value) is not namespace(g):
+        raise TypeError(
+            f"{site.who}: {name} must be a number or an array of the gradients' library, {library(g)}; "
+            f"got one of {library(value)}."
+        )

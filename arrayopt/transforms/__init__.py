@@ -1,0 +1,1 @@
+"""What rules are combined with: chains, masks, scales, clipping, decay, accumulation."""

@@ -1,0 +1,86 @@
+"""Updates kept from growing too long, leaf by leaf or as a whole."""
+
+from __future__ import annotations
+
+from arrayopt import checks
+from arrayopt.base import GradientTransformation, init_empty_state
+from arrayopt.lift import lift
+from arrayopt.numerics import at_least, rms, where
+from arrayopt.tree.arithmetic import norm
+from arrayopt.types import Array, OptState, Params, Scalar, Updates
+
+
+def _within_rms(g: Array, *, threshold: Scalar) -> Array:
+    return g / at_least(rms(g) / threshold, 1.0)
+
+
+def clip_by_block_rms(threshold: Scalar) -> GradientTransformation:
+    """Scales each leaf down so that its root mean square is at most a threshold: u / max(1, rms(u) / d).
+
+    Args:
+      threshold: d > 0, in units of the updates.
+
+    Returns:
+      A transform with `EmptyState`.
+
+    Raises:
+      ValueError: ``threshold`` is out of range.
+      TypeError: ``threshold`` is neither a number nor a 0-d array.
+
+    Example:
+      >>> import arrayopt, numpy as np
+      >>> tx = arrayopt.clip_by_block_rms(1.0)
+      >>> g = {"small": np.ones(2), "large": np.full(4, -8.0)}
+      >>> tx.update(g, tx.init(g))[0]
+      {'small': array([1., 1.]), 'large': array([-1., -1., -1., -1.])}
+
+    Source:
+      Shazeer, Stern, 2018 (arXiv 1804.04235), section 6: Update Clipping.
+    """
+    who, bound = checks.speaker(), checks.fixed("threshold", threshold, low=0.0)
+
+    def update(updates: Updates, state: OptState, params: Params = None) -> tuple[Updates, OptState]:
+        del params
+        return lift(who, _within_rms, updates, threshold=bound), state
+
+    return GradientTransformation(init_empty_state, update)
+
+
+def _within_norm(g: Array, *, length: Scalar, max_norm: Scalar) -> Array:
+    return where(length <= max_norm, g, (g / length) * max_norm)
+
+
+def clip_by_global_norm(max_norm: Scalar) -> GradientTransformation:
+    """Scales all leaves down together so that their joint Euclidean norm is at most a bound.
+
+    g if ‖g‖ ≤ c, else g / ‖g‖ · c, the norm taken over the whole tree. A NaN or infinite gradient makes the norm
+    so, and shows in every leaf.
+
+    Args:
+      max_norm: c ≥ 0, in units of the gradient.
+
+    Returns:
+      A transform with `EmptyState`.
+
+    Raises:
+      ValueError: ``max_norm`` is out of range.
+      TypeError: ``max_norm`` is neither a number nor a 0-d array.
+
+    Example:
+      >>> import arrayopt, numpy as np
+      >>> tx = arrayopt.clip_by_global_norm(1.0)
+      >>> g = {"a": np.asarray([3.0]), "b": np.asarray([4.0])}
+      >>> tx.update(g, tx.init(g))[0]
+      {'a': array([0.6]), 'b': array([0.8])}
+
+    Source:
+      Pascanu, Mikolov, Bengio, 2013: On the difficulty of training recurrent neural networks (arXiv 1211.5063),
+      Algorithm 1.
+    """
+    who, bound = checks.speaker(), checks.fixed("max_norm", max_norm, low=0.0)
+
+    def update(updates: Updates, state: OptState, params: Params = None) -> tuple[Updates, OptState]:
+        del params
+        return lift(who, _within_norm, updates, length=norm(updates), max_norm=bound), state
+
+    return GradientTransformation(init_empty_state, update)

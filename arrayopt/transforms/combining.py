@@ -1,0 +1,54 @@
+"""Transforms put together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from arrayopt.base import GradientTransformationExtraArgs, with_extra_args_support
+from arrayopt.checks import speaker
+from arrayopt.types import OptState, Params, Updates
+
+
+def chain(*transforms: Any) -> GradientTransformationExtraArgs:
+    """Applies transforms one after another, each to what the one before made of the updates.
+
+    All of them see the same parameters; extra arguments reach those that take them. The state is the tuple of
+    their states. ``chain()`` is the identity.
+
+    Args:
+      *transforms: of arrayopt; on JAX also of Optax.
+
+    Returns:
+      A transform that takes extra arguments.
+
+    Raises:
+      ValueError: from ``update``, if the state has not one entry for each transform.
+
+    Example:
+      >>> import arrayopt, numpy as np
+      >>> tx = arrayopt.chain(arrayopt.clip_by_global_norm(1.0), arrayopt.scale(-0.1))
+      >>> tx.update(np.asarray([3.0, 4.0]), tx.init(np.zeros(2)))[0]
+      array([-0.06, -0.08])
+    """
+    who = speaker()
+    links = [with_extra_args_support(tx) for tx in transforms]
+
+    def init(params: Params) -> OptState:
+        return tuple([link.init(params) for link in links])
+
+    def update(
+        updates: Updates, state: OptState, params: Params = None, **extra_args: Any
+    ) -> tuple[Updates, OptState]:
+        if not isinstance(state, tuple) or len(state) != len(links):
+            raise ValueError(f"{who}: the state must be a tuple of {len(links)}; got {_size(state)}. Call init first.")
+        new_state: list[OptState] = []
+        for link, old in zip(links, state, strict=True):
+            updates, new = link.update(updates, old, params, **extra_args)
+            new_state.append(new)
+        return updates, tuple(new_state)
+
+    return GradientTransformationExtraArgs(init, update)
+
+
+def _size(state: Any) -> str:
+    return f"one of {len(state)}" if isinstance(state, tuple) else type(state).__name__

@@ -1,0 +1,105 @@
+"""A transform applied to some of the parameters only."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from arrayopt import checks
+from arrayopt.base import GradientTransformationExtraArgs, with_extra_args_support
+from arrayopt.tree.align import subtrees
+from arrayopt.tree.structure import flatten
+from arrayopt.types import MaskOrFn, OptState, Params, Tree, Updates
+
+
+class MaskedNode(NamedTuple):
+    """Stands where a masked transform is not to look; it holds no array."""
+
+
+class MaskedState(NamedTuple):
+    """State of `masked`."""
+
+    inner_state: Any  # the inner transform's, with MaskedNode for what it does not see
+
+
+def masked(
+    inner: Any, mask: MaskOrFn, *, mask_compatible_extra_args: bool = False
+) -> GradientTransformationExtraArgs:
+    """Applies a transform where the mask is True; elsewhere the updates pass through unchanged.
+
+    Args:
+      inner: the transform.
+      mask: a tree of bools with the structure of the parameters, a prefix of one (a bool stands for all below
+        it), or a function that makes such a tree from the parameters. The function is called in ``init`` and in
+        every ``update`` (there with the parameters, or with the updates if it is given none), and must depend on
+        structure, shapes and dtypes only.
+      mask_compatible_extra_args: whether extra arguments with the structure of the updates are masked as well.
+
+    Returns:
+      A transform with `MaskedState`.
+
+    Raises:
+      TypeError: a mask leaf is not True or False.
+      StructureError: the mask is no prefix of the parameters.
+
+    Example:
+      >>> import arrayopt, numpy as np
+      >>> tx = arrayopt.masked(arrayopt.scale(-1.0), {"w": True, "b": False})
+      >>> g = {"w": np.ones(2), "b": np.ones(1)}
+      >>> tx.update(g, tx.init(g))[0]
+      {'w': array([-1., -1.]), 'b': array([1.])}
+    """
+    who, tx = checks.speaker(), with_extra_args_support(inner)
+
+    def init(params: Params) -> MaskedState:
+        return MaskedState(tx.init(_hidden(who, _made(mask, params), params)))
+
+    def update(
+        updates: Updates, state: MaskedState, params: Params = None, **extra_args: Any
+    ) -> tuple[Updates, MaskedState]:
+        made = _made(mask, updates if params is None else params)
+        seen = _hidden(who, made, updates)
+        seen_params = None if params is None else _hidden(who, made, params)
+        if mask_compatible_extra_args:
+            extra_args = {name: _hidden_if_alike(who, made, value, updates) for name, value in extra_args.items()}
+        new, inner_state = tx.update(seen, state.inner_state, seen_params, **extra_args)
+        return _merged(who, made, new, updates), MaskedState(inner_state)
+
+    return GradientTransformationExtraArgs(init, update)
+
+
+def _made(mask: MaskOrFn, params: Params) -> Tree:
+    return mask(params) if _is_function(mask) else mask
+
+
+def _is_function(mask: Any) -> bool:
+    """An Equinox module is callable too: a mask is a function only if all its leaves are."""
+    leaves, _ = flatten(mask)
+    return bool(leaves) and all([callable(leaf) for leaf in leaves])
+
+
+def _hidden(who: str, mask: Tree, tree: Tree) -> Tree:
+    """The tree with MaskedNode where the mask is False."""
+    return _choose(who, mask, lambda m, sub: sub if m else MaskedNode(), tree)
+
+
+def _hidden_if_alike(who: str, mask: Tree, value: Any, updates: Updates) -> Any:
+    return _hidden(who, mask, value) if flatten(value)[1] == flatten(updates)[1] else value
+
+
+def _merged(who: str, mask: Tree, new: Tree, old: Tree) -> Tree:
+    """The new updates where the mask is True, the old ones elsewhere."""
+    return _choose(who, mask, lambda m, a, b: a if m else b, new, old)
+
+
+def _choose(who: str, mask: Tree, pick: Any, *trees: Tree) -> Tree:
+    flags, spec = flatten(mask)
+    for flag, path in zip(flags, spec.paths(), strict=True):
+        _check_flag(who, flag, path)
+    below = [subtrees(spec, tree, f"{who}: the tree") for tree in trees]
+    return spec.unflatten([pick(flag, *subs) for flag, *subs in zip(flags, *below, strict=True)])
+
+
+def _check_flag(who: str, flag: Any, path: str) -> None:
+    if not isinstance(flag, bool) and type(flag).__name__ not in ("bool_", "bool"):
+        where = f" at {path}" if path else ""
+        raise TypeError(f"{who}: the mask{where} must be True or False; got {type(flag).__name__} {flag!r}.")

@@ -1,0 +1,34 @@
+"""Nested parameters: taken apart, mapped over, computed with. The names are those of ``optax.tree``."""
+
+from arrayopt.tree.align import StructureError as StructureError
+from arrayopt.tree.arithmetic import add as add
+from arrayopt.tree.arithmetic import add_scale as add_scale
+from arrayopt.tree.arithmetic import allclose as allclose
+from arrayopt.tree.arithmetic import bias_correction as bias_correction
+from arrayopt.tree.arithmetic import cast_leaves as cast
+from arrayopt.tree.arithmetic import cast_like as cast_like
+from arrayopt.tree.arithmetic import clip as clip
+from arrayopt.tree.arithmetic import conj as conj
+from arrayopt.tree.arithmetic import div as div
+from arrayopt.tree.arithmetic import dtype as dtype
+from arrayopt.tree.arithmetic import full_like as full_like
+from arrayopt.tree.arithmetic import leaves as leaves
+from arrayopt.tree.arithmetic import map as map
+from arrayopt.tree.arithmetic import max as max
+from arrayopt.tree.arithmetic import min as min
+from arrayopt.tree.arithmetic import mul as mul
+from arrayopt.tree.arithmetic import norm as norm
+from arrayopt.tree.arithmetic import ones_like as ones_like
+from arrayopt.tree.arithmetic import real as real
+from arrayopt.tree.arithmetic import scale as scale
+from arrayopt.tree.arithmetic import size as size
+from arrayopt.tree.arithmetic import sub as sub
+from arrayopt.tree.arithmetic import sum as sum
+from arrayopt.tree.arithmetic import update_infinity_moment as update_infinity_moment
+from arrayopt.tree.arithmetic import update_moment as update_moment
+from arrayopt.tree.arithmetic import update_moment_per_elem_norm as update_moment_per_elem_norm
+from arrayopt.tree.arithmetic import vdot as vdot
+from arrayopt.tree.arithmetic import where as where
+from arrayopt.tree.arithmetic import zeros_like as zeros_like
+from arrayopt.tree.structure import Spec as Spec
+from arrayopt.tree.structure import flatten as flatten

@@ -1,0 +1,318 @@
+"""Trees as vectors: sums, products and norms over all leaves, under the names of ``optax.tree``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, cast
+
+from arrayopt import dtypes, numerics
+from arrayopt.dispatch import backend, namespace
+from arrayopt.tree.align import subtrees
+from arrayopt.tree.structure import flatten
+from arrayopt.types import Array, DType, Scalar, Tree
+
+
+def map(
+    f: Callable[..., Any], tree: Tree, *rest: Tree, is_leaf: Callable[[Any], bool] | None = None
+) -> Tree:
+    """The tree of ``f(leaf, *leaves of rest)``.
+
+    Args:
+      f: function of one leaf of each tree.
+      tree: gives the structure; None holds no leaf.
+      *rest: trees that have ``tree`` as a prefix; where it ends earlier, ``f`` gets their subtrees.
+      is_leaf: says of a subtree of ``tree`` that it is to be taken as one leaf.
+
+    Raises:
+      StructureError: ``tree`` is no prefix of one of the rest; the message names the path.
+
+    Example:
+      >>> import arrayopt
+      >>> arrayopt.tree.map(lambda x, y: x + y, {"a": 1, "b": (2, None)}, {"a": 10, "b": (20, None)})
+      {'a': 11, 'b': (22, None)}
+    """
+    leaves, spec = flatten(tree, is_leaf)
+    columns = [subtrees(spec, other, "tree.map: a further tree") for other in rest]
+    return spec.unflatten([f(*row) for row in zip(leaves, *columns, strict=True)])
+
+
+def leaves(tree: Tree) -> list[Any]:
+    """The leaves in order: ``leaves({"b": 1, "a": (2, None)}) == [2, 1]``."""
+    return flatten(tree)[0]
+
+
+def _like(maker: str, tree: Tree, dtype: DType | None, *value: Any) -> Tree:
+    def make(x: Array) -> Array:
+        kind = x.dtype if dtype is None else backend(x).dtype(dtypes.name(dtype))
+        return getattr(namespace(x), maker)(x, *value, dtype=kind)
+
+    return map(make, tree)
+
+
+def zeros_like(tree: Tree, dtype: DType | None = None) -> Tree:
+    """Zeros shaped and placed like the leaves, of their dtypes or of the one named."""
+    return _like("zeros_like", tree, dtype)
+
+
+def ones_like(tree: Tree, dtype: DType | None = None) -> Tree:
+    """Ones shaped and placed like the leaves, of their dtypes or of the one named."""
+    return _like("ones_like", tree, dtype)
+
+
+def full_like(tree: Tree, fill_value: Any, dtype: DType | None = None) -> Tree:
+    """Arrays full of one value, shaped and placed like the leaves."""
+    return _like("full_like", tree, dtype, fill_value)
+
+
+def cast_leaves(tree: Tree, dtype: DType | None) -> Tree:
+    """The leaves in the dtype given, by any library's name for it; None leaves them as they are."""
+    if dtype is None:
+        return tree
+    return map(lambda x: _as(x, dtypes.name(dtype)), tree)
+
+
+def cast_like(tree: Tree, other_tree: Tree) -> Tree:
+    """The leaves of ``tree`` in the dtypes of those of ``other_tree``."""
+    return map(lambda x, y: _as(x, dtypes.name(y.dtype)), tree, other_tree)
+
+
+def _as(x: Array, kind: str) -> Array:
+    return x if dtypes.name(x.dtype) == kind else namespace(x).astype(x, backend(x).dtype(kind))
+
+
+def add(tree_x: Tree, tree_y: Tree, *other_trees: Tree) -> Tree:
+    """x + y + …, leaf by leaf."""
+    return map(lambda x, *ys: sum_of(x, *ys), tree_x, tree_y, *other_trees)
+
+
+def sum_of(x: Any, *ys: Any) -> Any:
+    for y in ys:
+        x = x + y
+    return x
+
+
+def sub(tree_x: Tree, tree_y: Tree) -> Tree:
+    """x − y, leaf by leaf."""
+    return map(lambda x, y: x - y, tree_x, tree_y)
+
+
+def mul(tree_x: Tree, tree_y: Tree) -> Tree:
+    """x · y, leaf by leaf."""
+    return map(lambda x, y: x * y, tree_x, tree_y)
+
+
+def div(tree_x: Tree, tree_y: Tree) -> Tree:
+    """x / y, leaf by leaf."""
+    return map(lambda x, y: x / y, tree_x, tree_y)
+
+
+def scale(scalar: Scalar, tree: Tree) -> Tree:
+    """a · x, leaf by leaf.
+
+    Example:
+      >>> import arrayopt
+      >>> arrayopt.tree.scale(2.0, {"a": 1.0, "b": 3.0})
+      {'a': 2.0, 'b': 6.0}
+    """
+    return map(lambda x: scalar * x, tree)
+
+
+def add_scale(tree_x: Tree, scalar: Scalar, tree_y: Tree) -> Tree:
+    """x + a · y, leaf by leaf."""
+    return map(lambda x, y: x + scalar * y, tree_x, tree_y)
+
+
+def conj(tree: Tree) -> Tree:
+    """The complex conjugate, leaf by leaf."""
+    return map(lambda x: namespace(x).conj(x), tree)
+
+
+def real(tree: Tree) -> Tree:
+    """The real part, leaf by leaf."""
+    return map(lambda x: namespace(x).real(x), tree)
+
+
+def clip(tree: Tree, min_value: Scalar | None = None, max_value: Scalar | None = None) -> Tree:
+    """The leaves, each entry brought into [min_value, max_value]; None leaves a side open."""
+    return map(lambda x: namespace(x).clip(x, min=min_value, max=max_value), tree)
+
+
+def where(condition: Any, tree_x: Tree, tree_y: Tree) -> Tree:
+    """x where the condition (a bool, an array, or a tree of them) holds, else y."""
+    flags, spec = flatten(condition)
+    if spec.size == 1 and flags[0] is condition:
+        return map(lambda x, y: numerics.where(condition, x, y), tree_x, tree_y)
+    return map(numerics.where, condition, tree_x, tree_y)
+
+
+# -- over all leaves together ---------------------------------------------------------------------------------
+
+
+def size(tree: Tree) -> int:
+    """The number of entries of all leaves together.
+
+    Example:
+      >>> import arrayopt, numpy as np
+      >>> arrayopt.tree.size({"w": np.zeros((2, 3)), "b": np.zeros(3)})
+      9
+    """
+    return math.fsum([math.prod(x.shape) for x in leaves(tree)]).__int__()
+
+
+def _together(parts: list[Any]) -> Any:
+    """The sum of scalars of possibly several dtypes, in the widest."""
+    double = any([dtypes.is_double(x.dtype) for x in parts])
+    return sum_of(*[_as(x, dtypes.widened(x.dtype, double)) for x in parts])
+
+
+def sum(tree: Tree) -> Any:
+    """The sum of all entries, formed in at least float32; 0 for a tree without leaves."""
+    return _fold(tree, numerics.total) if leaves(tree) else 0
+
+
+def _fold(tree: Tree, reduce: Callable[[Array], Array]) -> Array:
+    return cast(Array, _together([reduce(_as(x, dtypes.widened(x.dtype))) for x in leaves(tree)]))
+
+
+def vdot(tree_x: Tree, tree_y: Tree) -> Any:
+    """The inner product Σ conj(x) · y over all leaves, formed in at least float32."""
+    return sum(map(lambda x, y: _widened(namespace(x).conj(x)) * _widened(y), tree_x, tree_y))
+
+
+def _widened(x: Array) -> Array:
+    return _as(x, dtypes.widened(x.dtype))
+
+
+def norm(tree: Tree, ord: int | str | float | None = None, squared: bool = False) -> Any:
+    """The norm of all leaves taken as one vector, formed in at least float32.
+
+    Args:
+      tree: arrays, real or complex.
+      ord: 2 or None for Euclidean, 1 for the sum of magnitudes, ``"inf"`` or ``float("inf")`` for the greatest.
+      squared: whether to answer the square.
+
+    Returns:
+      A real 0-d array; 0.0 for a tree without leaves.
+
+    Raises:
+      ValueError: another ``ord``.
+
+    Example:
+      >>> import arrayopt, numpy as np
+      >>> arrayopt.tree.norm({"a": np.asarray([3.0]), "b": np.asarray([[4.0]])}).item()
+      5.0
+    """
+    if ord not in (None, 1, 2, "inf", "infinity", math.inf):
+        raise ValueError(f"tree.norm: ord must be None, 1, 2 or inf; got {ord!r}.")
+    if not leaves(tree):
+        return 0.0
+    if ord in (None, 2):
+        square = _fold(tree, lambda x: numerics.total(numerics.abs2(x)))
+        return square if squared else numerics.sqrt(square)
+    if ord == 1:
+        length = _fold(tree, lambda x: numerics.total(numerics.magnitude(x)))
+    else:
+        length = max(map(lambda x: numerics.magnitude(_widened(x)), tree))
+    return length * length if squared else length
+
+
+def max(tree: Tree) -> Any:
+    """The greatest entry of all leaves; −inf for a tree without entries. NaN if there is one."""
+    return _extreme("max", "maximum", tree, -math.inf)
+
+
+def min(tree: Tree) -> Any:
+    """The smallest entry of all leaves; inf for a tree without entries. NaN if there is one."""
+    return _extreme("min", "minimum", tree, math.inf)
+
+
+def _extreme(reduce: str, pair: str, tree: Tree, empty: float) -> Any:
+    parts = [getattr(namespace(x), reduce)(x) for x in leaves(tree) if math.prod(x.shape)]
+    if not parts:
+        return empty
+    found = parts[0]
+    for part in parts[1:]:
+        double = dtypes.is_double(found.dtype) or dtypes.is_double(part.dtype)
+        a, b = [_as(x, dtypes.widened(x.dtype, double)) for x in (found, part)]
+        found = getattr(namespace(a), pair)(a, b)
+    return found
+
+
+def allclose(a: Tree, b: Tree, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:
+    """Whether all entries agree: |a − b| ≤ atol + rtol·|b|. True for trees without leaves."""
+
+    def close(x: Array, y: Array) -> Array:
+        xp = namespace(x)
+        near = xp.abs(x - y) <= atol + rtol * xp.abs(y)
+        near = near | (x == y)
+        both = xp.isnan(x) & xp.isnan(y)
+        return xp.all(near | both if equal_nan else near)
+
+    answers = leaves(map(close, a, b))
+    if not answers:
+        return True
+    found = answers[0]
+    for answer in answers[1:]:
+        found = found & answer
+    return found
+
+
+def dtype(tree: Tree, mixed_dtype_handler: str | None = None) -> DType:
+    """The dtype of the leaves.
+
+    Args:
+      tree: arrays.
+      mixed_dtype_handler: what to answer if there are several: ``"promote"`` for the one they promote to,
+        ``"highest"`` or ``"lowest"`` for the widest or narrowest among them; None to raise.
+
+    Raises:
+      ValueError: the dtypes differ and no handler is named, or the tree has no leaves.
+    """
+    found = {dtypes.name(x.dtype): x.dtype for x in leaves(tree)}
+    if not found:
+        raise ValueError("tree.dtype: the tree has no leaves.")
+    if len(found) == 1:
+        return next(iter(found.values()))
+    if mixed_dtype_handler == "promote":
+        return namespace(leaves(tree)[0]).result_type(*found.values())
+    if mixed_dtype_handler in ("highest", "lowest"):
+        ranked = sorted(found, key=dtypes.rank)
+        return found[ranked[-1 if mixed_dtype_handler == "highest" else 0]]
+    raise ValueError(f"tree.dtype: the leaves must have one dtype; got {', '.join(sorted(found))}.")
+
+
+# -- averages over steps, as trees ---------------------------------------------------------------------------
+
+
+def update_moment(updates: Tree, moments: Tree, decay: Scalar, order: int) -> Tree:
+    """The moving average of gᵒ, leaf by leaf: m ← β m + (1 − β) gᵒ."""
+    return map(lambda g, m: numerics.ema(m, g**order, decay), updates, moments)
+
+
+def update_moment_per_elem_norm(updates: Tree, moments: Tree, decay: Scalar, order: int) -> Tree:
+    """The moving average of |g|ᵒ, leaf by leaf; real also for complex gradients."""
+
+    def power(g: Array) -> Array:
+        return numerics.abs2(g) ** (order // 2) if order % 2 == 0 else numerics.magnitude(g) ** order
+
+    return map(lambda g, m: numerics.ema(m, power(g), decay), updates, moments)
+
+
+def update_infinity_moment(updates: Tree, moments: Tree, decay: Scalar, eps: Scalar) -> Tree:
+    """The decaying maximum, leaf by leaf: m ← max(|g| + ε, β m)."""
+
+    def greater(g: Array, m: Array) -> Array:
+        return namespace(g).maximum(numerics.magnitude(g) + eps, decay * m)
+
+    return map(greater, updates, moments)
+
+
+def bias_correction(moment: Tree, decay: Scalar, count: Any) -> Tree:
+    """Averages that began at zero, after ``count`` steps: m / (1 − βᵗ), leaf by leaf."""
+
+    def corrected(m: Array) -> Array:
+        t = count if isinstance(count, (int, float)) else _as(count, dtypes.real_part(m.dtype))
+        return numerics.unbias(m, decay, t)
+
+    return map(corrected, moment)

@@ -1,0 +1,59 @@
+"""The words for types that signatures use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol, TypeAlias, Union
+
+
+class Array(Protocol):
+    """What a formula may do with an array of any library: look at its shape and compute."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def ndim(self) -> int: ...
+    @property
+    def dtype(self) -> Any: ...
+
+    def __add__(self, other: Any, /) -> Array: ...
+    def __radd__(self, other: Any, /) -> Array: ...
+    def __sub__(self, other: Any, /) -> Array: ...
+    def __rsub__(self, other: Any, /) -> Array: ...
+    def __mul__(self, other: Any, /) -> Array: ...
+    def __rmul__(self, other: Any, /) -> Array: ...
+    def __truediv__(self, other: Any, /) -> Array: ...
+    def __rtruediv__(self, other: Any, /) -> Array: ...
+    def __pow__(self, other: Any, /) -> Array: ...
+    def __rpow__(self, other: Any, /) -> Array: ...
+    def __neg__(self) -> Array: ...
+    def __lt__(self, other: Any, /) -> Array: ...
+    def __le__(self, other: Any, /) -> Array: ...
+    def __gt__(self, other: Any, /) -> Array: ...
+    def __ge__(self, other: Any, /) -> Array: ...
+
+
+Namespace: TypeAlias = Any
+"""A module of Array API functions."""
+
+DType: TypeAlias = Any
+"""A dtype of any library, or its name: ``"float32"``, ``numpy.float32``, ``torch.float32``, …"""
+
+Tree: TypeAlias = Any
+"""Arrays nested in dicts, lists, tuples, NamedTuples, dataclasses, … ; a bare array; or None."""
+
+ArrayTree: TypeAlias = Tree
+Params: TypeAlias = Tree
+Updates: TypeAlias = Tree
+OptState: TypeAlias = Tree
+
+Scalar: TypeAlias = Union[float, Array]
+"""A Python or NumPy number, or a 0-d array of the library in use."""
+
+Schedule: TypeAlias = Callable[[Any], Any]
+"""Step count 0, 1, 2, … (an int or a 0-d integer array) to the value of a hyper-parameter there."""
+
+ScalarOrSchedule: TypeAlias = Union[float, Array, Schedule]
+
+MaskOrFn: TypeAlias = Union[Tree, Callable[[Params], Tree], None]
+"""A tree of bools, a prefix of one, or a function from the parameters to one."""

@@ -1,0 +1,22 @@
+"""JAX: arrays may be sharded, so a scalar is never tied to a device; float64 exists only when switched on."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from arrayopt.backend import Backend
+
+
+class JaxBackend(Backend):
+    def counter(self, like: Any) -> Any:
+        return self.xp.zeros((), dtype=self.xp.int32)
+
+    def wide(self) -> Any:
+        return self.xp.float64 if importlib.import_module("jax").config.jax_enable_x64 else self.xp.float32
+
+    def devices(self) -> list[Any]:
+        return list(importlib.import_module("jax").devices())
+
+
+backend = JaxBackend("jax", "jax.numpy")

@@ -1,0 +1,28 @@
+"""Torch: counters live on the CPU, where a 0-d tensor may meet tensors of every device without a copy or a sync."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from arrayopt.backend import Backend
+
+
+class TorchBackend(Backend):
+    def counter(self, like: Any) -> Any:
+        return self.xp.zeros((), dtype=self.xp.int32, device="cpu")
+
+    def devices(self) -> list[Any]:
+        torch = importlib.import_module("torch")
+        cuda = [torch.device("cuda", i) for i in range(torch.cuda.device_count())]
+        return [torch.device("cpu"), *cuda]
+
+    def to_numpy(self, x: Any) -> Any:
+        torch = importlib.import_module("torch")
+        x = x.detach().cpu()
+        if x.dtype is torch.bfloat16:  # pytorch#109873: NumPy has no such dtype to hand
+            return x.view(torch.int16).numpy().view(importlib.import_module("ml_dtypes").bfloat16)
+        return x.resolve_conj().numpy()
+
+
+backend = TorchBackend("torch", "array_api_compat.torch")

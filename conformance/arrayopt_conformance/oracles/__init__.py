@@ -1,0 +1,149 @@
+"""Every update rule a second time: plain NumPy in double precision, from its paper.
+
+An oracle shares no code with what it judges. One file per public rule, named after it, holds
+
+- ``oracle(params, gradients, **arguments)``, with the rule's own argument names and defaults. It yields
+  the updates of every step, one array per leaf, and moves its copy of the parameters by them before the
+  next step. Complex leaves are complex128, their second moments real.
+- ``CASES``, named sets of arguments, each of which changes the updates within twelve steps of
+  standard-normal gradients on leaves of ``SHAPES``. Values that differ between array libraries stand there
+  as markers: ``Schedule``, ``Power``, ``Hyperbola``, ``Matrices``; and dtypes as names ("float32").
+
+Most rules see one leaf at a time. They are written for one leaf under ``leaf_by_leaf``, as generators from
+gradients to updates, so that a chain of rules is a chain of generators::
+
+    @leaf_by_leaf
+    def oracle(p, gs, *, learning_rate, b1=0.9):
+        us = ema.leaf(p, gs, decay=b1)
+        return scale_by_learning_rate.leaf(p, us, learning_rate=learning_rate)
+
+Letters: p parameter, g gradient, u update, k = 0, 1, … the step counted from zero, t = k + 1.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import update_wrapper
+from typing import Any, Concatenate, Generic, NamedTuple, ParamSpec
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+ScalarOrSchedule = float | Callable[[int], float]
+Cases = dict[str, dict[str, Any]]
+Tree = Array | list["Tree"] | dict[str, "Tree"]
+Arguments = ParamSpec("Arguments")
+
+SHAPES: list[tuple[int, ...]] = [
+    *[(), (5,), (0, 4)],
+    *[(4, 6), (6, 4), (3, 5, 4), (5, 3, 4)],  # the largest axes in every place
+    *[(2, 8, 8), (8, 2, 8), (4, 6, 4), (4, 4, 4)],  # and tied
+]
+
+
+class Lifted(Generic[Arguments]):
+    """An oracle for lists of leaves, made of ``leaf``, the same for one leaf."""
+
+    def __init__(
+        self, leaf: Callable[Concatenate[Array, Iterable[Array], Arguments], Iterator[Array]]
+    ) -> None:
+        self.leaf = leaf
+        update_wrapper(self, leaf)
+
+    def __call__(
+        self,
+        params: list[Array],
+        gradients: Iterable[list[Array]],
+        *args: Arguments.args,
+        **kwargs: Arguments.kwargs,
+    ) -> Iterator[list[Array]]:
+        ps = [double(p) for p in params]
+        today: list[Array] = []
+
+        def gradients_of(i: int) -> Iterator[Array]:
+            while True:
+                yield today[i]
+
+        runs = [self.leaf(p, gradients_of(i), *args, **kwargs) for i, p in enumerate(ps)]
+        for gs in gradients:
+            today[:] = [double(g) for g in gs]
+            us = [np.asarray(next(run)) for run in runs]
+            yield us
+            for p, u in zip(ps, us, strict=True):
+                np.add(p, u, out=p)  # in place: every rule of a chain holds this very array
+
+
+def leaf_by_leaf(
+    leaf: Callable[Concatenate[Array, Iterable[Array], Arguments], Iterator[Array]],
+) -> Lifted[Arguments]:
+    """lifts a rule of one leaf, ``(p, gradients) -> updates``, to lists of leaves"""
+    return Lifted(leaf)
+
+
+def double(x: npt.ArrayLike) -> Array:
+    """a copy in double precision"""
+    return np.array(x, dtype=np.complex128 if np.iscomplexobj(x) else np.float64)
+
+
+def stored(x: Array, dtype: str | None) -> Array:
+    """x after a rest in a slot of this dtype (None: as wide as x); a complex x keeps both parts"""
+    if dtype is None:
+        return x
+    slot = np.result_type(dtype, np.complex64) if np.iscomplexobj(x) else np.dtype(dtype)
+    return double(np.asarray(x).astype(slot))
+
+
+def at(value: ScalarOrSchedule, k: int) -> float:
+    """a number, or a schedule's value at step k = 0, 1, …"""
+    return float(value(k)) if callable(value) else value
+
+
+def rms(x: Array) -> float:
+    """√mean |x|², zero for an empty leaf"""
+    return float(np.sqrt(np.mean(abs(x) ** 2))) if x.size else 0.0
+
+
+class Schedule(NamedTuple):
+    """Marks an argument that is a schedule, ``name(**kwargs)``. Its values are in ``schedules``."""
+
+    name: str
+    kwargs: dict[str, Any]
+
+    @classmethod
+    def of(cls, name: str, /, **kwargs: Any) -> "Schedule":
+        """Schedule.of("linear_schedule", init_value=0.0, end_value=1.0, transition_steps=5)"""
+        return cls(name, kwargs)
+
+
+@dataclass(frozen=True)
+class Power:
+    """x ↦ xᵃ, of numbers or arrays"""
+
+    exponent: float
+
+    def __call__(self, x: Any) -> Any:
+        return x**self.exponent
+
+
+@dataclass(frozen=True)
+class Hyperbola:
+    """i, a ↦ 1 − 1/(1 + c·a·i), of numbers or arrays: a decay rate that grows from 0 to 1"""
+
+    scale: float
+
+    def __call__(self, i: Any, a: Any) -> Any:
+        return 1 - 1 / (1 + self.scale * a * i)
+
+
+@dataclass(frozen=True)
+class Matrices:
+    """The mask that selects leaves with at least ``ndim`` axes; of one leaf, or of nested dicts and lists."""
+
+    ndim: int = 2
+
+    def __call__(self, tree: Tree) -> Any:
+        if isinstance(tree, dict):
+            return {key: self(branch) for key, branch in tree.items()}
+        if isinstance(tree, list):
+            return [self(branch) for branch in tree]
+        return tree.ndim >= self.ndim

@@ -1,0 +1,71 @@
+"""AdEMAMix's direction: a fast and a slow memory of the gradient.
+
+    m₁ ← β₁·m₁ + (1 − β₁)·g              m̂₁ = m₁/(1 − β₁ᵗ)
+    m₂ ← β₃(k)·m₂ + (1 − β₃(k))·g        not corrected: it starts small on purpose
+    v  ← β₂·v + (1 − β₂)·|g|²            v̂ = v/(1 − β₂ᵗ)
+    u = (m̂₁ + α(k)·m₂)/(√(v̂ + ε̄) + ε)
+
+M. Pagliardini, P. Ablin, D. Grangier (2024), The AdEMAMix Optimizer: Better, Faster, Older,
+arXiv:2409.03137.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from . import Array, Cases, ScalarOrSchedule, Schedule, at, leaf_by_leaf, stored
+
+
+@leaf_by_leaf
+def oracle(
+    p: Array,
+    gs: Iterable[Array],
+    *,
+    b1: float = 0.9,
+    b2: float = 0.999,
+    b3: ScalarOrSchedule = 0.9999,
+    alpha: ScalarOrSchedule = 6.0,
+    eps: float = 1e-8,
+    eps_root: float = 0.0,
+    mu_dtype: str | None = None,
+) -> Iterator[Array]:
+    m1 = np.zeros_like(p)
+    m2 = np.zeros_like(p)
+    v = np.zeros(p.shape)
+    for k, g in enumerate(gs):
+        t = k + 1
+        b3_k, alpha_k = at(b3, k), at(alpha, k)
+        m1 = b1 * m1 + (1 - b1) * g
+        m2 = b3_k * m2 + (1 - b3_k) * g
+        v = b2 * v + (1 - b2) * abs(g) ** 2
+        m1_hat = m1 / (1 - b1**t)
+        v_hat = v / (1 - b2**t)
+        yield (m1_hat + alpha_k * m2) / (np.sqrt(v_hat + eps_root) + eps)
+        m1, m2 = stored(m1, mu_dtype), stored(m2, mu_dtype)
+
+
+# The slow memory must weigh something within a dozen steps, hence b3 = .95 instead of .9999.
+_B3 = Schedule.of("linear_schedule", init_value=0.6, end_value=0.95, transition_steps=6)
+_ALPHA = Schedule.of("polynomial_schedule", init_value=0.5, end_value=8, power=2, transition_steps=9)
+
+CASES: Cases = {
+    "defaults": {},
+    "betas": {"b1": 0.7, "b2": 0.8, "b3": 0.95},
+    "memoryless": {"b1": 0.0, "b2": 0.0, "b3": 0.0},
+    "b3_schedule": {"b3": _B3},
+    "alpha": {"b3": 0.95, "alpha": 2.0},
+    "no_alpha": {"b3": 0.95, "alpha": 0.0},
+    "alpha_schedule": {"b3": 0.95, "alpha": _ALPHA},
+    "eps": {"b3": 0.95, "eps": 0.1},
+    "eps_root": {"b3": 0.95, "eps_root": 0.05},
+    "mu_dtype": {"b3": 0.95, "mu_dtype": "float32"},
+    "everything": {
+        "b1": 0.8,
+        "b2": 0.9,
+        "b3": _B3,
+        "alpha": _ALPHA,
+        "eps": 0.1,
+        "eps_root": 0.05,
+        "mu_dtype": "float32",
+    },
+}

@@ -1,0 +1,73 @@
+"""ADOPT's direction. On the first step, k = 0,
+
+    v ← |g|²,  u = 0
+
+and from then on, normalising by the v of the step before, without bias correction,
+
+    r = clip(g/max(√v, ε), −c(k), c(k))
+    m ← β₁·m + (1 − β₁)·r
+    v ← β₂·v + (1 − β₂)·|g|²
+    u = m, with nesterov u = β₁·m + (1 − β₁)·r
+
+A complex r is clipped in magnitude.
+
+S. Taniguchi et al. (2024), ADOPT: Modified Adam Can Converge with Any β₂ with the Optimal Rate,
+arXiv:2411.02853.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+
+from . import Array, Cases, Power, leaf_by_leaf, stored
+
+
+@leaf_by_leaf
+def oracle(
+    p: Array,
+    gs: Iterable[Array],
+    *,
+    b1: float = 0.9,
+    b2: float = 0.9999,
+    eps: float = 1e-6,
+    mu_dtype: str | None = None,
+    nesterov: bool = False,
+    use_clipping: bool = True,
+    clip_value_fn: Callable[[int], float] = Power(0.25),  # noqa: B008 (immutable)
+) -> Iterator[Array]:
+    m = np.zeros_like(p)
+    v: Array = np.zeros(p.shape)
+    for k, g in enumerate(gs):
+        if k == 0:
+            v = abs(g) ** 2
+            yield np.zeros_like(p)
+            continue
+        r = g / np.maximum(np.sqrt(v), eps)
+        if use_clipping:
+            c = clip_value_fn(k)
+            r = np.where(abs(r) > c, c * np.sign(r), r)
+        m = b1 * m + (1 - b1) * r
+        v = b2 * v + (1 - b2) * abs(g) ** 2
+        yield b1 * m + (1 - b1) * r if nesterov else m
+        m = stored(m, mu_dtype)
+
+
+CASES: Cases = {
+    "defaults": {},
+    "betas": {"b1": 0.7, "b2": 0.8},
+    "memoryless": {"b1": 0.0, "b2": 0.0},
+    "eps": {"b2": 0.8, "eps": 0.7},  # a floor under about half of the √v
+    "nesterov": {"nesterov": True},
+    "mu_dtype": {"mu_dtype": "float32"},
+    "unclipped": {"use_clipping": False},
+    "unclipped_eps": {"b2": 0.8, "eps": 0.7, "use_clipping": False},
+    "clip_value_fn": {"clip_value_fn": Power(0.5)},
+    "everything": {
+        "b1": 0.8,
+        "b2": 0.9,
+        "eps": 0.5,
+        "mu_dtype": "float32",
+        "nesterov": True,
+        "clip_value_fn": Power(0.1),
+    },
+}
