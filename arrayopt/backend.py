@@ -26,14 +26,17 @@ class Backend:
     def __init__(self, name: str, namespace: str | None = None) -> None:
         self.name = name
         self._module = namespace or name
+        self._xp: Namespace = None
 
     def __repr__(self) -> str:
         return f"<arrayopt backend {self.name}>"
 
     @property
     def xp(self) -> Namespace:
-        """The library's Array API namespace (imports the library)."""
-        return importlib.import_module(self._module)
+        """The library's Array API namespace (imports the library at first use)."""
+        if self._xp is None:
+            self._xp = importlib.import_module(self._module)
+        return self._xp
 
     # -- points where libraries differ ---------------------------------------------------------------
 

@@ -89,6 +89,19 @@ def whole(name: str, value: Any, low: int = 0) -> int:
     return value.__index__()
 
 
+def steps(name: str, value: Any) -> float:
+    """A number of steps, known when the schedule is made; it need not be whole (1e4).
+
+    Raises:
+      TypeError: it is no number.
+      ValueError: it is not finite.
+    """
+    found = fixed(name, value)
+    if not isinstance(found, float):
+        raise TypeError(f"{speaker()}: {name} must be a Python or NumPy number; got {type(value).__name__}.")
+    return found
+
+
 def flag(name: str, value: Any) -> bool:
     """A switch: True or False, known when the optimizer is made.
 

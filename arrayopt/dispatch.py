@@ -12,7 +12,7 @@ from arrayopt.backend import Backend
 from arrayopt.types import Namespace
 
 _namespaces: dict[type, Namespace] = {}
-_backends: dict[type, Backend] = {}
+_backends: dict[str, Backend] = {}  # by library; a plain dict, since torch.compile cannot trace the look-up below
 
 
 def namespace(x: Any) -> Namespace:
@@ -29,15 +29,18 @@ def namespace(x: Any) -> Namespace:
 
 def backend(x: Any) -> Backend:
     """The backend of an array: its library's adapter, or the plain one for any conforming library."""
-    found = _backends.get(type(x))
+    name = _library(namespace(x))
+    found = _backends.get(name)
     if found is None:
-        found = _backends[type(x)] = backend_named(_library(namespace(x)))
+        found = _backends[name] = backend_named(name)
     return found
 
 
 def is_array(x: Any) -> bool:
     """Whether ``x`` is an array of some library (a Python number is not)."""
-    return type(x) in _namespaces or array_api_compat.is_array_api_obj(x)
+    if type(x) in _namespaces:
+        return True
+    return hasattr(x, "dtype") and hasattr(x, "shape") and array_api_compat.is_array_api_obj(x)
 
 
 def library(x: Any) -> str:
@@ -46,7 +49,8 @@ def library(x: Any) -> str:
 
 
 def _library(xp: Namespace) -> str:
-    return xp.__name__.removeprefix("array_api_compat.").split(".")[0]
+    first, *rest = xp.__name__.split(".")
+    return rest[0] if first == "array_api_compat" else first
 
 
 @cache
@@ -58,9 +62,4 @@ def backends() -> dict[str, Backend]:
 
 def backend_named(name: str) -> Backend:
     """The adapter of that name, or the plain backend for a library that has none."""
-    return backends().get(name) or _plain(name)
-
-
-@cache
-def _plain(name: str) -> Backend:
-    return Backend(name)
+    return backends().get(name) or Backend(name)

@@ -64,8 +64,8 @@ def _factored(
 
 
 def decay_rate_pow(i: Any, exponent: Any = 0.8) -> Any:
-    """Adafactor's decay 1 − t^(−c) at t = i + 1 = 1, 2, … (before that, as at t = 1)."""
-    return 1.0 - at_least(real(i) + 1.0, 1.0) ** (-exponent)
+    """Adafactor's decay 1 − t^(−c) at t = i + 1 = 1, 2, …"""
+    return 1.0 - (i + 1.0) ** (-exponent)
 
 
 def scale_by_factored_rms(
@@ -87,7 +87,7 @@ def scale_by_factored_rms(
       step_offset: o, steps taken before; the decay starts anew at step o. Up to there it is that of step 1.
       min_dim_size_to_factor: least length of the second largest axis of a leaf to be factored.
       epsilon: ε ≥ 0, added to the squared gradient, in its units.
-      decay_rate_fn: from step k − o and c to the decay.
+      decay_rate_fn: from max(k − o, 0), a real number or real 0-d array, and c to the decay.
 
     Returns:
       A transform with `FactoredState`; ``update`` needs the parameters. Updates have shape and dtype of the
@@ -127,7 +127,7 @@ def scale_by_factored_rms(
         updates: Updates, state: FactoredState, params: Params = None
     ) -> tuple[Updates, FactoredState]:
         checks.need_params(who, params)
-        d = decay_rate_fn(state.count - offset, exponent)
+        d = decay_rate_fn(real(at_least(state.count - offset, 0)), exponent)
         words = {"factored": split, "least": least, **at(state.count, eps=eps)}
         slots = state.v_row, state.v_col, state.v
         u, v_row, v_col, v = lift(who, _factored, updates, *slots, params=params, d=d, **words)

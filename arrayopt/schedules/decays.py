@@ -26,7 +26,7 @@ def constant_schedule(value: Any) -> Schedule:
 
 
 def polynomial_schedule(
-    init_value: Any, end_value: Any, power: Any, transition_steps: int, transition_begin: int = 0
+    init_value: Any, end_value: Any, power: Any, transition_steps: float, transition_begin: float = 0
 ) -> Schedule:
     """From one value to another as (1 − x)ᵖ falls, x going from 0 to 1 over the transition.
 
@@ -36,11 +36,12 @@ def polynomial_schedule(
       init_value: y₀, the value up to step k₀.
       end_value: y₁, the value from step k₀ + T on.
       power: p > 0.
-      transition_steps: T, number of steps of the transition; if 0, the value stays y₀.
-      transition_begin: k₀ ≥ 0, step at which it begins.
+      transition_steps: T, number of steps of the transition; if it is not positive, the value stays y₀.
+      transition_begin: k₀, step at which it begins; a negative one counts as 0.
 
     Raises:
-      ValueError: a number of steps is negative, or a value is not finite.
+      ValueError: an argument is not finite.
+      TypeError: an argument is not a number.
 
     Example:
       >>> import arrayopt
@@ -49,31 +50,33 @@ def polynomial_schedule(
       [1.0, 0.5625, 0.25, 0.0625, 0.0, 0.0]
     """
     y0, y1 = checks.fixed("init_value", init_value), checks.fixed("end_value", end_value)
-    p, steps = checks.fixed("power", power), checks.whole("transition_steps", transition_steps)
-    begin = checks.whole("transition_begin", transition_begin)
-    if steps == 0:
+    p, steps = checks.fixed("power", power), checks.steps("transition_steps", transition_steps)
+    begin = max(checks.steps("transition_begin", transition_begin), 0.0)
+    if steps <= 0:
         return constant_schedule(init_value)
 
     def schedule(count: Any) -> Any:
-        x = at_most(at_least(real(count) - begin, 0.0), float(steps)) / steps
+        x = at_most(at_least(real(count) - begin, 0.0), steps) / steps
         return (y0 - y1) * (1.0 - x) ** p + y1
 
     return schedule
 
 
 def linear_schedule(
-    init_value: Any, end_value: Any, transition_steps: int, transition_begin: int = 0
+    init_value: Any, end_value: Any, transition_steps: float, transition_begin: float = 0
 ) -> Schedule:
     """From one value to another in a straight line.
 
     Args:
       init_value: the value up to step ``transition_begin``.
       end_value: the value ``transition_steps`` later, and after.
-      transition_steps: number of steps of the transition; if 0, the value stays ``init_value``.
-      transition_begin: step at which it begins.
+      transition_steps: number of steps of the transition; if it is not positive, the value stays
+        ``init_value``.
+      transition_begin: step at which it begins; a negative one counts as 0.
 
     Raises:
-      ValueError: a number of steps is negative, or a value is not finite.
+      ValueError: an argument is not finite.
+      TypeError: an argument is not a number.
 
     Example:
       >>> import arrayopt
@@ -86,9 +89,9 @@ def linear_schedule(
 
 def exponential_decay(
     init_value: Any,
-    transition_steps: int,
+    transition_steps: float,
     decay_rate: Any,
-    transition_begin: int = 0,
+    transition_begin: float = 0,
     staircase: bool = False,
     end_value: Any = None,
 ) -> Schedule:
@@ -96,14 +99,16 @@ def exponential_decay(
 
     Args:
       init_value: y₀, the value up to step k₀.
-      transition_steps: T > 0, number of steps in which the value changes by the factor r.
-      decay_rate: r > 0.
-      transition_begin: k₀ ≥ 0, step at which it begins.
+      transition_steps: T, number of steps in which the value changes by the factor r; if it is not positive,
+        the value stays y₀.
+      decay_rate: r > 0; if it is 0, the value stays y₀.
+      transition_begin: k₀, step at which it begins; a negative one counts as 0.
       staircase: whether to change only every T steps.
       end_value: bound of the value, below if r < 1, else above; None for none.
 
     Raises:
-      ValueError: a number of steps is out of range, or a value is not finite or not positive.
+      ValueError: ``decay_rate`` is negative, or an argument is not finite.
+      TypeError: an argument is not a number.
 
     Example:
       >>> import arrayopt
@@ -112,10 +117,12 @@ def exponential_decay(
       [1.0, 0.5, 0.25, 0.125, 0.1]
     """
     y0, r = checks.fixed("init_value", init_value), checks.fixed("decay_rate", decay_rate, low=0.0)
-    steps = checks.whole("transition_steps", transition_steps, low=1)
-    begin = checks.whole("transition_begin", transition_begin)
+    steps = checks.steps("transition_steps", transition_steps)
+    begin = max(checks.steps("transition_begin", transition_begin), 0.0)
     bound = None if end_value is None else checks.fixed("end_value", end_value)
     stairs = checks.flag("staircase", staircase)
+    if steps <= 0 or r == 0:
+        return constant_schedule(init_value)
 
     def schedule(count: Any) -> Any:
         x = at_least(real(count) - begin, 0.0) / steps
@@ -128,7 +135,7 @@ def exponential_decay(
 
 
 def cosine_decay_schedule(
-    init_value: Any, decay_steps: int, alpha: Any = 0.0, exponent: Any = 1.0
+    init_value: Any, decay_steps: float, alpha: Any = 0.0, exponent: Any = 1.0
 ) -> Schedule:
     """Half a cosine down from a value: y₀ ((1 − α) ((1 + cos πx) / 2)ᵖ + α), x = min(k, T) / T.
 
@@ -151,10 +158,12 @@ def cosine_decay_schedule(
       Loshchilov, Hutter, 2017: SGDR: Stochastic Gradient Descent with Warm Restarts (arXiv 1608.03983), eq. 5.
     """
     y0, floor_ = checks.fixed("init_value", init_value), checks.fixed("alpha", alpha)
-    p, steps = checks.fixed("exponent", exponent), checks.whole("decay_steps", decay_steps, low=1)
+    p, steps = checks.fixed("exponent", exponent), checks.steps("decay_steps", decay_steps)
+    if steps <= 0:
+        raise ValueError(f"{checks.speaker()}: decay_steps must be positive; got {decay_steps}.")
 
     def schedule(count: Any) -> Any:
-        x = at_most(real(count), float(steps)) / steps
+        x = at_most(real(count), steps) / steps
         falling = (0.5 * (1.0 + cos(math.pi * x))) ** p
         return y0 * ((1.0 - floor_) * falling + floor_)
 

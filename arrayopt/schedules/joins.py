@@ -11,7 +11,7 @@ from arrayopt.schedules.decays import cosine_decay_schedule, linear_schedule
 from arrayopt.types import Schedule
 
 
-def join_schedules(schedules: Sequence[Schedule], boundaries: Sequence[int]) -> Schedule:
+def join_schedules(schedules: Sequence[Schedule], boundaries: Sequence[float]) -> Schedule:
     """One schedule after another, each counting its steps from 0.
 
     Args:
@@ -45,8 +45,8 @@ def join_schedules(schedules: Sequence[Schedule], boundaries: Sequence[int]) -> 
 def warmup_cosine_decay_schedule(
     init_value: Any,
     peak_value: Any,
-    warmup_steps: int,
-    decay_steps: int,
+    warmup_steps: float,
+    decay_steps: float,
     end_value: Any = 0.0,
     exponent: Any = 1.0,
 ) -> Schedule:
@@ -69,11 +69,11 @@ def warmup_cosine_decay_schedule(
       >>> [round(schedule(k), 3) for k in range(7)]
       [0.0, 0.5, 1.0, 0.854, 0.5, 0.146, 0.0]
     """
-    up, both = checks.whole("warmup_steps", warmup_steps), checks.whole("decay_steps", decay_steps)
+    up, both = checks.steps("warmup_steps", warmup_steps), checks.steps("decay_steps", decay_steps)
     if both <= up:
         raise ValueError(
             f"{checks.speaker()}: decay_steps, which includes the warm-up, must exceed warmup_steps; "
-            f"got {both} and {up}."
+            f"got {both:g} and {up:g}."
         )
     alpha = 0.0 if isinstance(peak_value, (int, float)) and peak_value == 0 else end_value / peak_value
     rising = linear_schedule(init_value, peak_value, up)

@@ -5,9 +5,9 @@ An oracle shares no code with what it judges. One file per public rule, named af
 - ``oracle(params, gradients, **arguments)``, with the rule's own argument names and defaults. It yields
   the updates of every step, one array per leaf, and moves its copy of the parameters by them before the
   next step. Complex leaves are complex128, their second moments real.
-- ``CASES``, named sets of arguments, each of which changes the updates within twelve steps of
-  standard-normal gradients on leaves of ``SHAPES``. Values that differ between array libraries stand there
-  as markers: ``Schedule``, ``Power``, ``Hyperbola``, ``Matrices``; and dtypes as names ("float32").
+- ``CASES``, named sets of arguments: between them every argument has a value that matters within twelve
+  steps of standard-normal gradients on leaves of ``SHAPES``. Schedules stand there as ``Schedule`` markers
+  and dtypes as names ("float32"); ``Power``, ``Hyperbola`` and ``Matrices`` can be called as they are.
 
 Most rules see one leaf at a time. They are written for one leaf under ``leaf_by_leaf``, as generators from
 gradients to updates, so that a chain of rules is a chain of generators::

@@ -1,0 +1,1 @@
+"""Holds update rules and array libraries to what arrayopt promises."""
