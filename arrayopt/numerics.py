@@ -120,9 +120,12 @@ def spread(x: Array, axis: int) -> Array:
 def ema(m: Array, x: Array, b: Scalar) -> Array:
     """One step of the exponential moving average b·m + (1 − b)·x.
 
-    Written m + (1 − b)·(x − m): with 1 − b taken in double, a constant x is a fixed point in every precision.
+    A number b is used once, as the share of the nearer end: then a constant x is a fixed point in every precision,
+    which b·m + (1 − b)·x with two rounded weights is not; and at b = 0 the result is x itself.
     """
-    return m + (1 - b) * (x - m)
+    if not _is_number(b):
+        return b * m + (1 - b) * x
+    return m + (1 - b) * (x - m) if b >= 0.5 else x + b * (m - x)
 
 
 def unbias(m: Array, b: Scalar, t: Scalar) -> Array:

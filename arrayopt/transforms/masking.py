@@ -72,9 +72,8 @@ def _made(mask: MaskOrFn, params: Params) -> Tree:
 
 
 def _is_function(mask: Any) -> bool:
-    """An Equinox module is callable too: a mask is a function only if all its leaves are."""
-    leaves, _ = flatten(mask)
-    return bool(leaves) and all([callable(leaf) for leaf in leaves])
+    """An Equinox module of bools is callable too, and yet no function that makes a mask."""
+    return callable(mask) and not (flatten(mask)[0] and all([_is_flag(leaf) for leaf in flatten(mask)[0]]))
 
 
 def _hidden(who: str, mask: Tree, tree: Tree) -> Tree:
@@ -99,7 +98,11 @@ def _choose(who: str, mask: Tree, pick: Any, *trees: Tree) -> Tree:
     return spec.unflatten([pick(flag, *subs) for flag, *subs in zip(flags, *below, strict=True)])
 
 
+def _is_flag(leaf: Any) -> bool:
+    return isinstance(leaf, bool) or type(leaf).__name__ in ("bool", "bool_")  # the latter are NumPy's
+
+
 def _check_flag(who: str, flag: Any, path: str) -> None:
-    if not isinstance(flag, bool) and type(flag).__name__ not in ("bool_", "bool"):
+    if not _is_flag(flag):
         where = f" at {path}" if path else ""
         raise TypeError(f"{who}: the mask{where} must be True or False; got {type(flag).__name__} {flag!r}.")

@@ -1,0 +1,68 @@
+"""The array libraries announced to arrayopt: which can compute here, and what the others lack."""
+
+from __future__ import annotations
+
+import warnings
+from importlib.metadata import EntryPoint, entry_points
+
+from arrayopt.backend import Backend
+
+_FLOATS = ("float16", "bfloat16", "float32", "float64")
+
+
+def announced() -> dict[str, EntryPoint]:
+    """Where each adapter is to be found, by name; NumPy first. Nothing is imported."""
+    points = {point.name: point for point in entry_points(group="arrayopt.backends")}
+    return dict(sorted(points.items(), key=lambda item: (item[0] != "numpy", item[0])))
+
+
+def load(name: str) -> Backend:
+    """The adapter of that name."""
+    return announced()[name].load()
+
+
+def obstacle(name: str) -> str | None:
+    """What keeps a library from computing here, or None if nothing does. Imports the library."""
+    try:
+        return load(name).missing() or _trial(load(name))
+    except Exception as error:  # a broken installation may raise anything
+        return f"to be repaired: {_first_line(error)}"
+
+
+def _trial(backend: Backend) -> None:
+    backend.to_numpy(backend.asarray([1.0], dtype="float32") + 1)
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0]}"
+
+
+def working() -> list[str]:
+    """Every library that can compute here."""
+    return [name for name in announced() if obstacle(name) is None]
+
+
+def describe(name: str) -> str:
+    """One line about a library: version, devices and floating-point dtypes, or what is missing."""
+    lacking = obstacle(name)
+    if lacking:
+        return f"missing: {lacking}"
+    backend = load(name)
+    devices = ", ".join(map(str, backend.devices()))
+    return f"{backend.version():13} {devices:13} {' '.join(_floats(backend))}"
+
+
+def _floats(backend: Backend) -> list[str]:
+    return [name for name in _FLOATS if _holds(backend, name)]
+
+
+def _holds(backend: Backend, dtype: str) -> bool:
+    """Whether an array asked for in that dtype is of it: JAX gives float32 for float64, and a warning."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            made = backend.asarray([1.0], dtype=dtype)
+        return str(made.dtype).rpartition(".")[2] == dtype
+    except (TypeError, ValueError):
+        return False
