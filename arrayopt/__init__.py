@@ -26,7 +26,7 @@ from arrayopt.base import apply_updates as apply_updates
 from arrayopt.base import identity as identity
 from arrayopt.base import init_empty_state as init_empty_state
 from arrayopt.base import with_extra_args_support as with_extra_args_support
-from arrayopt.numerics import increment as safe_increment
+from arrayopt.numerics import safe_increment as safe_increment
 from arrayopt.optimizers.adabelief import ScaleByBeliefState as ScaleByBeliefState
 from arrayopt.optimizers.adabelief import adabelief as adabelief
 from arrayopt.optimizers.adabelief import scale_by_belief as scale_by_belief

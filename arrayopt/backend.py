@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from arrayopt.types import Array, DType, Namespace
 
@@ -26,7 +26,7 @@ class Backend:
     def __init__(self, name: str, namespace: str | None = None) -> None:
         self.name = name
         self._module = namespace or name
-        self._xp: Namespace = None
+        self._xp: Namespace | None = None
 
     def __repr__(self) -> str:
         return f"<arrayopt backend {self.name}>"
@@ -35,12 +35,12 @@ class Backend:
     def xp(self) -> Namespace:
         """The library's Array API namespace (imports the library at first use)."""
         if self._xp is None:
-            self._xp = importlib.import_module(self._module)
+            self._xp = cast(Namespace, importlib.import_module(self._module))
         return self._xp
 
     # -- points where libraries differ ---------------------------------------------------------------
 
-    def counter(self, like: Array) -> Array:
+    def counter(self, like: Any) -> Array:
         """A 0-d int32 zero that can meet ``like`` in arithmetic, wherever ``like`` lives."""
         return self.xp.zeros((), dtype=self.xp.int32, device=getattr(like, "device", None))
 
@@ -50,7 +50,7 @@ class Backend:
 
     def settle(self, x: Any) -> Array:
         """``x`` as an array, where arithmetic on 0-d arrays may have made it a scalar."""
-        return x
+        return cast(Array, x)
 
     def dtype(self, name: str) -> DType:
         """The library's own dtype of that name."""

@@ -69,7 +69,8 @@ def with_extra_args_support(tx: Any) -> GradientTransformationExtraArgs:
         updates: Updates, state: OptState, params: Params = None, **extra_args: Any
     ) -> tuple[Updates, OptState]:
         del extra_args
-        return tx.update(updates, state, params)
+        result: tuple[Updates, OptState] = tx.update(updates, state, params)
+        return result
 
     return GradientTransformationExtraArgs(tx.init, update)
 

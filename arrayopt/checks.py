@@ -5,20 +5,20 @@ Every message says who asks, what must hold, what came, and where.
 
 from __future__ import annotations
 
+import inspect
 import math
-import sys
+from types import FrameType
 from typing import Any, cast
 
-from arrayopt.types import Scalar, ScalarOrSchedule
+from arrayopt.types import Array, Scalar, ScalarOrSchedule
 
 
 def speaker() -> str:
     """The public function of this package that the user called: ``adam``, not the transform inside it."""
-    frame = sys._getframe(1)
-    who = frame.f_code.co_name
+    frame: FrameType | None = inspect.currentframe()
+    who = ""
     while frame is not None and _is_ours(frame.f_globals.get("__name__", "")):
-        who = frame.f_code.co_name
-        frame = frame.f_back
+        who, frame = frame.f_code.co_name, frame.f_back
     return who
 
 
@@ -46,23 +46,23 @@ def number(
       ValueError: it is not a scalar, not finite, or out of range.
     """
     if callable(value):
-        return value
-    value = _plain(name, value)
-    if isinstance(value, float) and not (low <= value <= high and value < below and math.isfinite(value)):
-        raise ValueError(f"{speaker()}: {name} must {_range(low, high, below)}; got {value:g}.")
-    return value
+        return cast(ScalarOrSchedule, value)
+    plain = _plain(name, value)
+    if isinstance(plain, float) and not (low <= plain <= high and plain < below and math.isfinite(plain)):
+        raise ValueError(f"{speaker()}: {name} must {_range(low, high, below)}; got {plain:g}.")
+    return plain
 
 
 def _plain(name: str, value: Any) -> Scalar:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return float(value)
-    if not hasattr(value, "dtype") or not hasattr(value, "shape"):
+    if isinstance(value, bool) or not hasattr(value, "dtype") or not hasattr(value, "shape"):
         raise TypeError(
             f"{speaker()}: {name} must be a number, a 0-d array or a schedule; got {type(value).__name__} {value!r}."
         )
     if tuple(value.shape) != ():
         raise ValueError(f"{speaker()}: {name} must be a scalar; got an array of shape {tuple(value.shape)}.")
-    return float(value) if type(value).__module__.split(".")[0] in ("numpy", "ml_dtypes") else value
+    return float(value) if type(value).__module__.split(".")[0] in ("numpy", "ml_dtypes") else cast(Array, value)
 
 
 def _range(low: float, high: float, below: float) -> str:
@@ -84,9 +84,10 @@ def whole(name: str, value: Any, low: int = 0) -> int:
     """
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise TypeError(f"{speaker()}: {name} must be an integer; got {type(value).__name__} {value!r}.")
-    if value.__index__() < low:
-        raise ValueError(f"{speaker()}: {name} must be at least {low}; got {value.__index__()}.")
-    return value.__index__()
+    number_ = int(value.__index__())
+    if number_ < low:
+        raise ValueError(f"{speaker()}: {name} must be at least {low}; got {number_}.")
+    return number_
 
 
 def steps(name: str, value: Any) -> float:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.metadata import entry_points
-from typing import Any
+from typing import Any, cast
 
 import array_api_compat
 
 from arrayopt.backend import Backend
 from arrayopt.types import Namespace
 
-_namespaces: dict[type, Namespace] = {}
+_namespaces: dict[type[Any], Namespace] = {}
 _backends: dict[str, Backend] = {}  # by library; a plain dict, since torch.compile cannot trace the look-up below
 
 
@@ -21,9 +21,10 @@ def namespace(x: Any) -> Namespace:
     Raises:
       TypeError: ``x`` is not an array of a library that follows the standard.
     """
-    found = _namespaces.get(type(x))
+    kind: type[Any] = type(x)
+    found = _namespaces.get(kind)
     if found is None:
-        found = _namespaces[type(x)] = array_api_compat.array_namespace(x)
+        found = _namespaces[kind] = cast(Namespace, array_api_compat.array_namespace(x))
     return found
 
 
@@ -40,7 +41,7 @@ def is_array(x: Any) -> bool:
     """Whether ``x`` is an array of some library (a Python number is not)."""
     if type(x) in _namespaces:
         return True
-    return hasattr(x, "dtype") and hasattr(x, "shape") and array_api_compat.is_array_api_obj(x)
+    return hasattr(x, "dtype") and hasattr(x, "shape") and bool(cast(Any, array_api_compat).is_array_api_obj(x))
 
 
 def library(x: Any) -> str:

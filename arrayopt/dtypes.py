@@ -9,12 +9,13 @@ from arrayopt.types import DType
 _REALS = ("float16", "bfloat16", "float32", "float64")
 _COMPLEX = ("complex64", "complex128")
 _DOUBLE = frozenset({"float64", "complex128"})
-_names: dict[tuple[type, Any], str] = {}  # by type too: equal hashes of two libraries' dtypes must not meet
+_names: dict[tuple[type[Any], Any], str] = {}  # by type too: equal hashes of two libraries' dtypes must not meet
 
 
 def name(dtype: DType) -> str:
     """The bare name of a dtype of any library: ``name(torch.float32) == "float32"``."""
-    key = (type(dtype), dtype)
+    kind: type[Any] = type(dtype)
+    key = (kind, dtype)
     found = _names.get(key)
     if found is None:
         found = _names[key] = _spell(dtype)

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from arrayopt import dtypes
 from arrayopt.dispatch import backend, backend_named, is_array, library, namespace
-from arrayopt.tree.align import StructureError, places
+from arrayopt.tree.align import places
 from arrayopt.tree.structure import Spec, flatten
 from arrayopt.types import Array, DType, Params, Tree, Updates
 
@@ -29,10 +29,10 @@ class Site(NamedTuple):
     who: str
     what: str
     spec: Spec
-    index: int
+    place: int
 
     def __str__(self) -> str:
-        path = self.spec.paths()[self.index]
+        path = self.spec.paths()[self.place]
         return f"the {self.what} at {path}" if path else f"the {self.what}"
 
 
@@ -118,8 +118,7 @@ def lift(
     for site, g, row, p in zip(sites, gs, rows, ps, strict=True):
         _check_leaf(site, g, row, p, gs[0])
     results = [
-        _on_leaf(site, formula, g, row, p, scalars)
-        for site, g, row, p in zip(sites, gs, rows, ps, strict=True)
+        _on_leaf(site, formula, g, row, p, scalars) for site, g, row, p in zip(sites, gs, rows, ps, strict=True)
     ]
     new, *new_slots = _transposed(results, len(slots) + 1)
     if not slots:
@@ -214,8 +213,7 @@ def _check_fit(site: Site, leaf: Any) -> None:
 def _check_library(site: Site, leaf: Any, other: Any) -> None:
     if namespace(leaf) is not namespace(other):
         raise TypeError(
-            f"{site.who}: all arrays must be of one library; {site} meets both "
-            f"{library(other)} and {library(leaf)}."
+            f"{site.who}: all arrays must be of one library; {site} meets both {library(other)} and {library(leaf)}."
         )
 
 

@@ -1,17 +1,20 @@
 """The words that formulas are made of.
 
 Each takes an array of any library, or a Python number where that makes sense, and answers in kind. Beside
-them a formula uses operators only. Statistics kept over steps come last: `ema`, `unbias`, `increment`.
+them a formula uses operators only. Statistics kept over steps come last: `ema`, `unbias`, `safe_increment`.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any, cast
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 from arrayopt import dtypes
 from arrayopt.dispatch import backend, namespace
 from arrayopt.types import Array, Scalar, ScalarOrSchedule
+
+X = TypeVar("X")  # a number or an array
 
 # -- elementwise words: the result at a place depends on that place alone ---------------------------------
 
@@ -20,36 +23,46 @@ def _is_number(x: Any) -> bool:
     return isinstance(x, (int, float))
 
 
-def sqrt(x: Any) -> Any:
+def _answer(x: X, of_number: Callable[[Any], float], word: str) -> X:
+    return cast(X, of_number(x) if _is_number(x) else getattr(namespace(x), word)(x))
+
+
+def sqrt(x: X) -> X:
     """√x."""
-    return math.sqrt(x) if _is_number(x) else namespace(x).sqrt(x)
+    return _answer(x, math.sqrt, "sqrt")
 
 
-def exp(x: Any) -> Any:
+def exp(x: X) -> X:
     """eˣ."""
-    return math.exp(x) if _is_number(x) else namespace(x).exp(x)
+    return _answer(x, math.exp, "exp")
 
 
-def expm1(x: Any) -> Any:
+def expm1(x: X) -> X:
     """eˣ − 1, exact also near 0."""
-    return math.expm1(x) if _is_number(x) else namespace(x).expm1(x)
+    return _answer(x, math.expm1, "expm1")
 
 
-def log(x: Any) -> Any:
+def log(x: X) -> X:
     """The natural logarithm; −∞ at 0."""
-    if _is_number(x):
-        return math.log(x) if x else -math.inf
-    return namespace(x).log(x)
+    return _answer(x, _log, "log")
 
 
-def cos(x: Any) -> Any:
+def _log(x: float) -> float:
+    return math.log(x) if x else -math.inf
+
+
+def cos(x: X) -> X:
     """Cosine of an angle in radians."""
-    return math.cos(x) if _is_number(x) else namespace(x).cos(x)
+    return _answer(x, math.cos, "cos")
 
 
-def floor(x: Any) -> Any:
+def floor(x: X) -> X:
     """The greatest whole number not above x."""
-    return float(math.floor(x)) if _is_number(x) else namespace(x).floor(x)
+    return _answer(x, _floor, "floor")
+
+
+def _floor(x: float) -> float:
+    return float(math.floor(x))
 
 
 def where(condition: Any, x: Any, y: Any) -> Any:
@@ -59,14 +72,14 @@ def where(condition: Any, x: Any, y: Any) -> Any:
     return namespace(condition).where(condition, x, y)
 
 
-def at_least(x: Any, low: Scalar) -> Any:
+def at_least(x: X, low: Scalar) -> X:
     """The greater of x and a bound; NaN stays NaN."""
-    return max(x, low) if _is_number(x) else namespace(x).clip(x, min=low)
+    return cast(X, max(cast(Any, x), low) if _is_number(x) else namespace(x).clip(cast(Array, x), min=low))
 
 
-def at_most(x: Any, high: Scalar) -> Any:
+def at_most(x: X, high: Scalar) -> X:
     """The smaller of x and a bound; NaN stays NaN."""
-    return min(x, high) if _is_number(x) else namespace(x).clip(x, max=high)
+    return cast(X, min(cast(Any, x), high) if _is_number(x) else namespace(x).clip(cast(Array, x), max=high))
 
 
 def magnitude(x: Array) -> Array:
@@ -79,7 +92,7 @@ def abs2(x: Array) -> Array:
     if not dtypes.is_complex(x.dtype):
         return x * x
     xp = namespace(x)
-    return cast(Array, xp.real(x) * xp.real(x) + xp.imag(x) * xp.imag(x))
+    return xp.real(x) * xp.real(x) + xp.imag(x) * xp.imag(x)
 
 
 def limit(x: Array, bound: Scalar) -> Array:
@@ -87,7 +100,7 @@ def limit(x: Array, bound: Scalar) -> Array:
     if not dtypes.is_complex(x.dtype):
         return namespace(x).clip(x, -bound, bound)
     size = magnitude(x)
-    return where(size <= bound, x, x * (bound / size))
+    return cast(Array, where(size <= bound, x, x * (bound / size)))
 
 
 # -- leafwise words: they look at a whole leaf -------------------------------------------------------------
@@ -135,10 +148,10 @@ def unbias(m: Array, b: Scalar, t: Scalar) -> Array:
 
 def decayed(b: Scalar, t: Scalar) -> Scalar:
     """1 − bᵗ, as −expm1(t·log b): the plain form loses half its digits when b is near 1."""
-    return cast(Scalar, -expm1(t * log(b)))
+    return -expm1(t * log(b))
 
 
-def increment(count: Array) -> Array:
+def safe_increment(count: Array) -> Array:
     """The step counter plus one; at the greatest value of its dtype it stays, as does Optax's.
 
     Args:
@@ -146,7 +159,7 @@ def increment(count: Array) -> Array:
 
     Example:
       >>> import numpy as np
-      >>> increment(np.asarray(2**31 - 1, dtype=np.int32))
+      >>> safe_increment(np.asarray(2**31 - 1, dtype=np.int32))
       array(2147483647, dtype=int32)
     """
     xp = namespace(count)
@@ -160,6 +173,6 @@ def real(count: Any) -> Any:
     return namespace(count).astype(count, backend(count).wide())
 
 
-def at(count: Array, **hyper: ScalarOrSchedule) -> dict[str, Scalar]:
+def at(count: Array, **hyper: ScalarOrSchedule) -> dict[str, Any]:
     """The hyper-parameters of step k = ``count``: schedules evaluated there, the rest as they are."""
     return {name: value(count) if callable(value) else value for name, value in hyper.items()}

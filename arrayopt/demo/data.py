@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ class Digits(NamedTuple):
     labels: Any
 
 
+@cache
 def load(seed: int) -> tuple[Digits, Digits]:
     """The digits for training and for the test, parted at random."""
     found: Any = importlib.import_module("sklearn.datasets").load_digits()

@@ -43,14 +43,19 @@ def working() -> list[str]:
     return [name for name in announced() if obstacle(name) is None]
 
 
-def describe(name: str) -> str:
-    """One line about a library: version, devices and floating-point dtypes, or what is missing."""
+def listing() -> list[str]:
+    """A table, one line for each library: version, devices, floating-point dtypes, or what is missing."""
+    rows = [("library", "version", "devices", "floating point"), *map(_row, announced())]
+    widths = [max(len(row[i]) for row in rows if len(row) > 2) for i in range(3)]
+    return ["  ".join([f"{cell:{width}}" for cell, width in zip(row, [*widths, 0])]) for row in rows]
+
+
+def _row(name: str) -> tuple[str, ...]:
     lacking = obstacle(name)
     if lacking:
-        return f"missing: {lacking}"
+        return name, f"missing: {lacking}"
     backend = load(name)
-    devices = ", ".join(map(str, backend.devices()))
-    return f"{backend.version():13} {devices:13} {' '.join(_floats(backend))}"
+    return name, backend.version(), ", ".join(map(str, backend.devices())), " ".join(_floats(backend))
 
 
 def _floats(backend: Backend) -> list[str]:

@@ -11,7 +11,8 @@ import arrayopt
 SHOWN = ("adam", "adabelief", "adopt", "ademamix", "adafactor")
 
 # With these each trains the demo's network well; Adafactor's is relative to the size of the parameters.
-_RATES = {"adam": 3e-3, "adabelief": 3e-3, "adopt": 3e-3, "ademamix": 1e-3, "adafactor": 3e-2, "sgd": 0.3}
+_RATES = {"adopt": 2e-3, "ademamix": 5e-4, "adafactor": 1e-2, "sgd": 0.3}
+_RATE = 1e-3
 
 
 def known() -> dict[str, Callable[..., Any]]:
@@ -24,14 +25,11 @@ def _is_optimizer(name: str, make: Any) -> bool:
     if not inspect.isfunction(make) or name.startswith(("_", "scale_by_")):
         return False
     arguments = inspect.signature(make).parameters
-    needed = [a.name for a in arguments.values() if a.default is a.empty and a.kind not in _GATHERING]
-    return "learning_rate" in arguments and needed in ([], ["learning_rate"])
-
-
-_GATHERING = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    needed = {name for name, argument in arguments.items() if argument.default is argument.empty}
+    return "learning_rate" in arguments and needed <= {"learning_rate"}
 
 
 def make(name: str, learning_rate: float | None = None) -> Any:
     """The optimizer of that name, at the learning rate given or at one that suits the demo."""
-    rate = _RATES.get(name, 3e-3) if learning_rate is None else learning_rate
+    rate = _RATES.get(name, _RATE) if learning_rate is None else learning_rate
     return known()[name](learning_rate=rate)

@@ -22,7 +22,7 @@ Step = Callable[..., Any]
 class Plan:
     """What all runs have in common."""
 
-    steps: int = 1000
+    steps: int = 1500
     batch_size: int = 64
     seed: int = 0
 
@@ -111,6 +111,5 @@ def _warm_up(step: Step, params: Any, state: Any, backend: Backend, train: data.
 def difference(one: Result, other: Result) -> float:
     """The largest difference between the final parameters of two runs."""
     return max(
-        float(np.max(np.abs(a - b)))
-        for a, b in zip(tree.leaves(one.params), tree.leaves(other.params), strict=True)
+        float(np.max(np.abs(a - b))) for a, b in zip(tree.leaves(one.params), tree.leaves(other.params), strict=True)
     )

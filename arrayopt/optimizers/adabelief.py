@@ -15,17 +15,17 @@ from typing import NamedTuple
 from arrayopt import checks
 from arrayopt.base import GradientTransformation, GradientTransformationExtraArgs
 from arrayopt.lift import counter, lift, slots_like
-from arrayopt.numerics import abs2, at, ema, increment, sqrt, unbias
+from arrayopt.numerics import abs2, at, ema, safe_increment, sqrt, unbias
 from arrayopt.transforms.combining import chain
 from arrayopt.transforms.decay import add_decayed_weights
 from arrayopt.transforms.scaling import scale_by_learning_rate
-from arrayopt.types import Array, MaskOrFn, Params, Scalar, ScalarOrSchedule, Tree, Updates
+from arrayopt.types import Array, Counter, MaskOrFn, Params, Scalar, ScalarOrSchedule, Tree, Updates
 
 
 class ScaleByBeliefState(NamedTuple):
     """State of `scale_by_belief`."""
 
-    count: Array  # steps taken; shape (), int32
+    count: Counter  # steps taken; shape (), int32
     mu: Tree  # mean of the gradient; like the parameters, at least float32
     nu: Tree  # mean square of its distance from that mean; like the parameters, at least float32, real
 
@@ -100,7 +100,7 @@ def scale_by_belief(
         updates: Updates, state: ScaleByBeliefState, params: Params = None
     ) -> tuple[Updates, ScaleByBeliefState]:
         del params
-        t = increment(state.count)
+        t = safe_increment(state.count)
         hyper = at(state.count, b1=b1, b2=b2, eps=eps, eps_root=eps_root)
         u, mu, nu = lift(who, _belief, updates, state.mu, state.nu, t=t, nesterov=look_ahead, **hyper)
         return u, ScaleByBeliefState(t, mu, nu)

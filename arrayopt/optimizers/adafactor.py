@@ -20,19 +20,19 @@ from arrayopt import checks
 from arrayopt.base import GradientTransformation, GradientTransformationExtraArgs, init_empty_state
 from arrayopt.dispatch import namespace
 from arrayopt.lift import counter, lift, parameters, zeros_slot
-from arrayopt.numerics import abs2, at, at_least, ema, increment, mean, real, rms, spread, sqrt, total
+from arrayopt.numerics import abs2, at, at_least, ema, safe_increment, mean, real, rms, spread, sqrt, total
 from arrayopt.transforms.accumulation import ema as averaged
 from arrayopt.transforms.clipping import clip_by_block_rms
 from arrayopt.transforms.combining import chain
 from arrayopt.transforms.decay import add_decayed_weights
 from arrayopt.transforms.scaling import scale, scale_by_learning_rate
-from arrayopt.types import Array, DType, MaskOrFn, OptState, Params, Scalar, ScalarOrSchedule, Tree, Updates
+from arrayopt.types import Array, Counter, DType, MaskOrFn, OptState, Params, Scalar, ScalarOrSchedule, Tree, Updates
 
 
 class FactoredState(NamedTuple):
     """State of `scale_by_factored_rms`. A leaf uses the first two or the third; the unused have shape (1,)."""
 
-    count: Array  # steps taken; shape (), int32
+    count: Counter  # steps taken; shape (), int32
     v_row: Tree  # mean of g² over the largest axis; the parameter's shape without that axis, at least float32
     v_col: Tree  # mean of g² over the second largest axis; the shape without that axis, at least float32
     v: Tree  # mean of g² of a leaf that is not factored; the parameter's shape, at least float32
@@ -123,15 +123,13 @@ def scale_by_factored_rms(
         v_row, v_col, v = [spec.unflatten([slot[i] for slot in slots]) for i in range(3)]
         return FactoredState(counter(params), v_row, v_col, v)
 
-    def update(
-        updates: Updates, state: FactoredState, params: Params = None
-    ) -> tuple[Updates, FactoredState]:
+    def update(updates: Updates, state: FactoredState, params: Params = None) -> tuple[Updates, FactoredState]:
         checks.need_params(who, params)
         d = decay_rate_fn(real(at_least(state.count - offset, 0)), exponent)
-        words = {"factored": split, "least": least, **at(state.count, eps=eps)}
+        words: dict[str, Any] = {"factored": split, "least": least, **at(state.count, eps=eps)}
         slots = state.v_row, state.v_col, state.v
         u, v_row, v_col, v = lift(who, _factored, updates, *slots, params=params, d=d, **words)
-        return u, FactoredState(increment(state.count), v_row, v_col, v)
+        return u, FactoredState(safe_increment(state.count), v_row, v_col, v)
 
     return GradientTransformation(init, update)
 
@@ -243,9 +241,7 @@ def adafactor(
       Shazeer, Stern, 2018: Adafactor: Adaptive Learning Rates with Sublinear Memory Cost (arXiv 1804.04235),
       Algorithms 4 and 5.
     """
-    links: list[Any] = [
-        scale_by_factored_rms(factored, decay_rate, decay_offset, min_dim_size_to_factor, eps)
-    ]
+    links: list[Any] = [scale_by_factored_rms(factored, decay_rate, decay_offset, min_dim_size_to_factor, eps)]
     if clipping_threshold is not None:
         links.append(clip_by_block_rms(clipping_threshold))
     if learning_rate is not None:

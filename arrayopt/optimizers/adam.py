@@ -18,17 +18,17 @@ from typing import NamedTuple
 from arrayopt import checks
 from arrayopt.base import GradientTransformation, GradientTransformationExtraArgs
 from arrayopt.lift import counter, lift, slots_like
-from arrayopt.numerics import abs2, at, ema, increment, sqrt, unbias
+from arrayopt.numerics import abs2, at, ema, safe_increment, sqrt, unbias
 from arrayopt.transforms.combining import chain
 from arrayopt.transforms.decay import add_decayed_weights
 from arrayopt.transforms.scaling import scale_by_learning_rate
-from arrayopt.types import Array, DType, MaskOrFn, Params, Scalar, ScalarOrSchedule, Tree, Updates
+from arrayopt.types import Array, Counter, DType, MaskOrFn, Params, Scalar, ScalarOrSchedule, Tree, Updates
 
 
 class ScaleByAdamState(NamedTuple):
     """State of `scale_by_adam` and `scale_by_adopt`."""
 
-    count: Array  # steps taken; shape (), int32
+    count: Counter  # steps taken; shape (), int32
     mu: Tree  # mean of the gradient; like the parameters, at least float32 or mu_dtype
     nu: Tree  # mean of its square; like the parameters, at least float32, real
 
@@ -102,11 +102,9 @@ def scale_by_adam(
         nu = slots_like(who, params, real=True)
         return ScaleByAdamState(counter(params), mu, nu)
 
-    def update(
-        updates: Updates, state: ScaleByAdamState, params: Params = None
-    ) -> tuple[Updates, ScaleByAdamState]:
+    def update(updates: Updates, state: ScaleByAdamState, params: Params = None) -> tuple[Updates, ScaleByAdamState]:
         del params
-        t = increment(state.count)
+        t = safe_increment(state.count)
         hyper = at(state.count, b1=b1, b2=b2, eps=eps, eps_root=eps_root)
         u, mu, nu = lift(who, _adam, updates, state.mu, state.nu, t=t, nesterov=look_ahead, **hyper)
         return u, ScaleByAdamState(t, mu, nu)

@@ -17,18 +17,18 @@ from typing import NamedTuple
 from arrayopt import checks
 from arrayopt.base import GradientTransformation, GradientTransformationExtraArgs
 from arrayopt.lift import counter, lift, slots_like
-from arrayopt.numerics import abs2, at, ema, increment, sqrt, unbias
+from arrayopt.numerics import abs2, at, ema, safe_increment, sqrt, unbias
 from arrayopt.transforms.combining import chain
 from arrayopt.transforms.decay import add_decayed_weights
 from arrayopt.transforms.scaling import scale_by_learning_rate
-from arrayopt.types import Array, DType, MaskOrFn, Params, Scalar, ScalarOrSchedule, Tree, Updates
+from arrayopt.types import Array, Counter, DType, MaskOrFn, Params, Scalar, ScalarOrSchedule, Tree, Updates
 
 
 class ScaleByAdemamixState(NamedTuple):
     """State of `scale_by_ademamix`."""
 
-    count: Array  # steps taken; shape (), int32
-    count_m2: Array  # the same, for the schedules of b3 and alpha; shape (), int32
+    count: Counter  # steps taken; shape (), int32
+    count_m2: Counter  # the same, for the schedules of b3 and alpha; shape (), int32
     m1: Tree  # fast mean of the gradient; like the parameters, at least float32 or mu_dtype
     m2: Tree  # slow mean of the gradient; as m1
     nu: Tree  # mean of its square; like the parameters, at least float32, real
@@ -108,11 +108,11 @@ def scale_by_ademamix(
         updates: Updates, state: ScaleByAdemamixState, params: Params = None
     ) -> tuple[Updates, ScaleByAdemamixState]:
         del params
-        t = increment(state.count)
+        t = safe_increment(state.count)
         hyper = at(state.count, b1=b1, b2=b2, eps=eps, eps_root=eps_root)
         slow = at(state.count_m2, b3=b3, alpha=alpha)
         u, m1, m2, nu = lift(who, _ademamix, updates, state.m1, state.m2, state.nu, t=t, **hyper, **slow)
-        return u, ScaleByAdemamixState(t, increment(state.count_m2), m1, m2, nu)
+        return u, ScaleByAdemamixState(t, safe_increment(state.count_m2), m1, m2, nu)
 
     return GradientTransformation(init, update)
 

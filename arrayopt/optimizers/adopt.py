@@ -20,7 +20,7 @@ from typing import Any
 from arrayopt import checks
 from arrayopt.base import GradientTransformation, GradientTransformationExtraArgs
 from arrayopt.lift import counter, lift, slots_like
-from arrayopt.numerics import abs2, at, at_least, ema, increment, limit, real, sqrt, where
+from arrayopt.numerics import abs2, at, at_least, ema, safe_increment, limit, real, sqrt, where
 from arrayopt.optimizers.adam import ScaleByAdamState
 from arrayopt.transforms.combining import chain
 from arrayopt.transforms.scaling import scale_by_learning_rate
@@ -102,15 +102,13 @@ def scale_by_adopt(
         nu = slots_like(who, params, real=True)
         return ScaleByAdamState(counter(params), mu, nu)
 
-    def update(
-        updates: Updates, state: ScaleByAdamState, params: Params = None
-    ) -> tuple[Updates, ScaleByAdamState]:
+    def update(updates: Updates, state: ScaleByAdamState, params: Params = None) -> tuple[Updates, ScaleByAdamState]:
         del params
         k = state.count
         bound = clip_value_fn(real(k)) if clipping else None
-        words = {"bound": bound, "nesterov": look_ahead, **at(k, b1=b1, b2=b2, eps=eps)}
+        words: dict[str, Any] = {"bound": bound, "nesterov": look_ahead, **at(k, b1=b1, b2=b2, eps=eps)}
         u, mu, nu = lift(who, _adopt, updates, state.mu, state.nu, k=k, **words)
-        return u, ScaleByAdamState(increment(k), mu, nu)
+        return u, ScaleByAdamState(safe_increment(k), mu, nu)
 
     return GradientTransformation(init, update)
 

@@ -134,9 +134,7 @@ def exponential_decay(
     return schedule
 
 
-def cosine_decay_schedule(
-    init_value: Any, decay_steps: float, alpha: Any = 0.0, exponent: Any = 1.0
-) -> Schedule:
+def cosine_decay_schedule(init_value: Any, decay_steps: float, alpha: Any = 0.0, exponent: Any = 1.0) -> Schedule:
     """Half a cosine down from a value: y₀ ((1 − α) ((1 + cos πx) / 2)ᵖ + α), x = min(k, T) / T.
 
     Args:

@@ -8,8 +8,8 @@ from arrayopt import checks
 from arrayopt.base import GradientTransformation
 from arrayopt.lift import counter, lift, slots_like
 from arrayopt.numerics import ema as average
-from arrayopt.numerics import increment, unbias
-from arrayopt.types import Array, DType, Params, Scalar, Tree, Updates
+from arrayopt.numerics import safe_increment, unbias
+from arrayopt.types import Array, Counter, DType, Params, Scalar, Tree, Updates
 
 
 class TraceState(NamedTuple):
@@ -23,9 +23,7 @@ def _trace(g: Array, m: Array, *, decay: Scalar, nesterov: bool) -> tuple[Array,
     return g + decay * m if nesterov else m, m
 
 
-def trace(
-    decay: Scalar, nesterov: bool = False, accumulator_dtype: DType | None = None
-) -> GradientTransformation:
+def trace(decay: Scalar, nesterov: bool = False, accumulator_dtype: DType | None = None) -> GradientTransformation:
     """Replaces the updates by their decaying sum: m ← g + μ m.
 
     Args:
@@ -66,7 +64,7 @@ def trace(
 class EmaState(NamedTuple):
     """State of `ema`."""
 
-    count: Array  # steps taken; shape (), int32
+    count: Counter  # steps taken; shape (), int32
     ema: Tree  # average of updates; like the parameters, at least float32 or accumulator_dtype
 
 
@@ -104,7 +102,7 @@ def ema(decay: Scalar, debias: bool = True, accumulator_dtype: DType | None = No
 
     def update(updates: Updates, state: EmaState, params: Params = None) -> tuple[Updates, EmaState]:
         del params
-        t = increment(state.count)
+        t = safe_increment(state.count)
         u, m = lift(who, _ema, updates, state.ema, t=t, decay=rate, debias=corrected)
         return u, EmaState(t, m)
 

@@ -46,8 +46,9 @@ def clip_by_block_rms(threshold: Scalar) -> GradientTransformation:
     return GradientTransformation(init_empty_state, update)
 
 
-def _within_norm(g: Array, *, length: Scalar, max_norm: Scalar) -> Array:
-    return where(length <= max_norm, g, (g / length) * max_norm)
+def _within_norm(g: Array, *, length: Array, max_norm: Scalar) -> Array:
+    clipped: Array = where(length <= max_norm, g, (g / length) * max_norm)
+    return clipped
 
 
 def clip_by_global_norm(max_norm: Scalar) -> GradientTransformation:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from arrayopt.base import GradientTransformationExtraArgs, with_extra_args_support
 from arrayopt.checks import speaker
@@ -39,10 +39,12 @@ def chain(*transforms: Any) -> GradientTransformationExtraArgs:
     def update(
         updates: Updates, state: OptState, params: Params = None, **extra_args: Any
     ) -> tuple[Updates, OptState]:
-        if not isinstance(state, tuple) or len(state) != len(links):
-            raise ValueError(f"{who}: the state must be a tuple of {len(links)}; got {_size(state)}. Call init first.")
+        if not isinstance(state, tuple) or len(cast(Any, state)) != len(links):
+            raise ValueError(
+                f"{who}: the state must be a tuple of {len(links)}; got {_size(state)}. Call init first."
+            )
         new_state: list[OptState] = []
-        for link, old in zip(links, state, strict=True):
+        for link, old in zip(links, cast(Any, state), strict=True):
             updates, new = link.update(updates, old, params, **extra_args)
             new_state.append(new)
         return updates, tuple(new_state)
@@ -51,4 +53,4 @@ def chain(*transforms: Any) -> GradientTransformationExtraArgs:
 
 
 def _size(state: Any) -> str:
-    return f"one of {len(state)}" if isinstance(state, tuple) else type(state).__name__
+    return f"one of {len(cast(Any, state))}" if isinstance(state, tuple) else type(state).__name__

@@ -7,15 +7,15 @@ from typing import Any, NamedTuple
 from arrayopt import checks
 from arrayopt.base import GradientTransformation, GradientTransformationExtraArgs, init_empty_state
 from arrayopt.lift import counter, lift, parameters
-from arrayopt.numerics import increment
+from arrayopt.numerics import safe_increment
 from arrayopt.transforms.masking import masked
-from arrayopt.types import Array, MaskOrFn, OptState, Params, Scalar, ScalarOrSchedule, Updates
+from arrayopt.types import Array, Counter, MaskOrFn, OptState, Params, Scalar, ScalarOrSchedule, Updates
 
 
 class WeightDecaySchedule(NamedTuple):
     """State of `add_decayed_weights` with a schedule."""
 
-    count: Array  # steps taken; shape (), int32
+    count: Counter  # steps taken; shape (), int32
 
 
 def _with_decay(g: Array, p: Array, *, weight_decay: Scalar) -> Array:
@@ -80,6 +80,6 @@ def _scheduled(who: str, rate: Any) -> GradientTransformation:
         updates: Updates, state: WeightDecaySchedule, params: Params = None
     ) -> tuple[Updates, WeightDecaySchedule]:
         new = _decayed(who, updates, params, rate(state.count))
-        return new, WeightDecaySchedule(increment(state.count))
+        return new, WeightDecaySchedule(safe_increment(state.count))
 
     return GradientTransformation(init, update)

@@ -8,7 +8,7 @@ from arrayopt import checks
 from arrayopt.base import GradientTransformationExtraArgs, with_extra_args_support
 from arrayopt.tree.align import subtrees
 from arrayopt.tree.structure import flatten
-from arrayopt.types import MaskOrFn, OptState, Params, Tree, Updates
+from arrayopt.types import MaskOrFn, Params, Tree, Updates
 
 
 class MaskedNode(NamedTuple):
@@ -67,7 +67,7 @@ def masked(
     return GradientTransformationExtraArgs(init, update)
 
 
-def _made(mask: MaskOrFn, params: Params) -> Tree:
+def _made(mask: Any, params: Params) -> Tree:
     return mask(params) if _is_function(mask) else mask
 
 
@@ -78,7 +78,11 @@ def _is_function(mask: Any) -> bool:
 
 def _hidden(who: str, mask: Tree, tree: Tree) -> Tree:
     """The tree with MaskedNode where the mask is False."""
-    return _choose(who, mask, lambda m, sub: sub if m else MaskedNode(), tree)
+
+    def seen(flag: bool, below: Tree) -> Tree:
+        return below if flag else MaskedNode()
+
+    return _choose(who, mask, seen, tree)
 
 
 def _hidden_if_alike(who: str, mask: Tree, value: Any, updates: Updates) -> Any:
@@ -87,7 +91,11 @@ def _hidden_if_alike(who: str, mask: Tree, value: Any, updates: Updates) -> Any:
 
 def _merged(who: str, mask: Tree, new: Tree, old: Tree) -> Tree:
     """The new updates where the mask is True, the old ones elsewhere."""
-    return _choose(who, mask, lambda m, a, b: a if m else b, new, old)
+
+    def merged(flag: bool, a: Tree, b: Tree) -> Tree:
+        return a if flag else b
+
+    return _choose(who, mask, merged, new, old)
 
 
 def _choose(who: str, mask: Tree, pick: Any, *trees: Tree) -> Tree:

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 from arrayopt import checks
 from arrayopt.base import GradientTransformation, identity, init_empty_state
 from arrayopt.lift import counter, lift, parameters
-from arrayopt.numerics import increment
-from arrayopt.types import Array, OptState, Params, Scalar, ScalarOrSchedule, Schedule, Updates
+from arrayopt.numerics import safe_increment
+from arrayopt.types import Array, Counter, OptState, Params, Scalar, ScalarOrSchedule, Schedule, Updates
 
 
 def _times(g: Array, *, step_size: Scalar) -> Array:
@@ -45,7 +45,7 @@ def scale(step_size: Scalar) -> GradientTransformation:
 class ScaleByScheduleState(NamedTuple):
     """State of `scale_by_schedule`."""
 
-    count: Array  # steps taken; shape (), int32
+    count: Counter  # steps taken; shape (), int32
 
 
 def scale_by_schedule(step_size_fn: Schedule) -> GradientTransformation:
@@ -82,7 +82,7 @@ def scale_by_schedule(step_size_fn: Schedule) -> GradientTransformation:
     ) -> tuple[Updates, ScaleByScheduleState]:
         del params
         new = lift(who, _times, updates, step_size=step_size_fn(state.count))
-        return new, ScaleByScheduleState(increment(state.count))
+        return new, ScaleByScheduleState(safe_increment(state.count))
 
     return GradientTransformation(init, update)
 
@@ -115,5 +115,6 @@ def scale_by_learning_rate(
     rate: Any = checks.number("learning_rate", learning_rate)
     sign = -1 if checks.flag("flip_sign", flip_sign) else 1
     if callable(rate):
-        return scale_by_schedule(lambda count: sign * rate(count))
+        schedule: Schedule = rate
+        return scale_by_schedule(lambda count: sign * schedule(count))
     return scale(sign * rate)

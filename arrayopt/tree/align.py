@@ -92,7 +92,8 @@ def _descend(spec: Spec, tree: Tree, found: list[Tree], path: str, what: str) ->
 
 def _is_hole(tree: Tree) -> bool:
     """None, or an empty NamedTuple: MaskedNode, ours or Optax's."""
-    return tree is None or (isinstance(tree, tuple) and not tree and hasattr(type(tree), "_fields"))
+    kind: type[Any] = type(tree)
+    return tree is None or (issubclass(kind, tuple) and not tree and hasattr(kind, "_fields"))
 
 
 def prefix_leaves(prefix: Tree, tree: Tree, what: str = "the prefix") -> list[Any]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import operator
+import typing
 from collections.abc import Callable
-from typing import Any, cast
+from functools import partial
+from typing import Any
 
 from arrayopt import dtypes, numerics
 from arrayopt.dispatch import backend, namespace
@@ -13,9 +16,7 @@ from arrayopt.tree.structure import flatten
 from arrayopt.types import Array, DType, Scalar, Tree
 
 
-def map(
-    f: Callable[..., Any], tree: Tree, *rest: Tree, is_leaf: Callable[[Any], bool] | None = None
-) -> Tree:
+def map(f: Callable[..., Any], tree: Tree, *rest: Tree, is_leaf: Callable[[Any], bool] | None = None) -> Tree:
     """The tree of ``f(leaf, *leaves of rest)``.
 
     Args:
@@ -45,7 +46,7 @@ def leaves(tree: Tree) -> list[Any]:
 def _like(maker: str, tree: Tree, dtype: DType | None, *value: Any) -> Tree:
     def make(x: Array) -> Array:
         kind = x.dtype if dtype is None else backend(x).dtype(dtypes.name(dtype))
-        return getattr(namespace(x), maker)(x, *value, dtype=kind)
+        return typing.cast(Array, getattr(namespace(x), maker)(x, *value, dtype=kind))
 
     return map(make, tree)
 
@@ -65,25 +66,43 @@ def full_like(tree: Tree, fill_value: Any, dtype: DType | None = None) -> Tree:
     return _like("full_like", tree, dtype, fill_value)
 
 
-def cast_leaves(tree: Tree, dtype: DType | None) -> Tree:
+def cast(tree: Tree, dtype: DType | None) -> Tree:
     """The leaves in the dtype given, by any library's name for it; None leaves them as they are."""
     if dtype is None:
         return tree
-    return map(lambda x: _as(x, dtypes.name(dtype)), tree)
+    kind = dtypes.name(dtype)
+
+    def cast_(x: Array) -> Array:
+        return _as(x, kind)
+
+    return map(cast_, tree)
 
 
 def cast_like(tree: Tree, other_tree: Tree) -> Tree:
     """The leaves of ``tree`` in the dtypes of those of ``other_tree``."""
-    return map(lambda x, y: _as(x, dtypes.name(y.dtype)), tree, other_tree)
+
+    def cast_(x: Array, y: Array) -> Array:
+        return _as(x, dtypes.name(y.dtype))
+
+    return map(cast_, tree, other_tree)
 
 
 def _as(x: Array, kind: str) -> Array:
     return x if dtypes.name(x.dtype) == kind else namespace(x).astype(x, backend(x).dtype(kind))
 
 
+def _word(name: str, **options: Any) -> Callable[[Array], Array]:
+    """A function of the standard, of whichever library the array is."""
+
+    def word(x: Array) -> Array:
+        return typing.cast(Array, getattr(namespace(x), name)(x, **options))
+
+    return word
+
+
 def add(tree_x: Tree, tree_y: Tree, *other_trees: Tree) -> Tree:
     """x + y + …, leaf by leaf."""
-    return map(lambda x, *ys: sum_of(x, *ys), tree_x, tree_y, *other_trees)
+    return map(sum_of, tree_x, tree_y, *other_trees)
 
 
 def sum_of(x: Any, *ys: Any) -> Any:
@@ -94,17 +113,21 @@ def sum_of(x: Any, *ys: Any) -> Any:
 
 def sub(tree_x: Tree, tree_y: Tree) -> Tree:
     """x − y, leaf by leaf."""
-    return map(lambda x, y: x - y, tree_x, tree_y)
+    return map(operator.sub, tree_x, tree_y)
 
 
 def mul(tree_x: Tree, tree_y: Tree) -> Tree:
     """x · y, leaf by leaf."""
-    return map(lambda x, y: x * y, tree_x, tree_y)
+    return map(operator.mul, tree_x, tree_y)
 
 
 def div(tree_x: Tree, tree_y: Tree) -> Tree:
     """x / y, leaf by leaf."""
-    return map(lambda x, y: x / y, tree_x, tree_y)
+
+    def quotient(x: Any, y: Any) -> Any:
+        return x / y
+
+    return map(quotient, tree_x, tree_y)
 
 
 def scale(scalar: Scalar, tree: Tree) -> Tree:
@@ -115,34 +138,34 @@ def scale(scalar: Scalar, tree: Tree) -> Tree:
       >>> arrayopt.tree.scale(2.0, {"a": 1.0, "b": 3.0})
       {'a': 2.0, 'b': 6.0}
     """
-    return map(lambda x: scalar * x, tree)
+    return map(partial(operator.mul, scalar), tree)
 
 
 def add_scale(tree_x: Tree, scalar: Scalar, tree_y: Tree) -> Tree:
     """x + a · y, leaf by leaf."""
-    return map(lambda x, y: x + scalar * y, tree_x, tree_y)
+    return map(operator.add, tree_x, scale(scalar, tree_y))
 
 
 def conj(tree: Tree) -> Tree:
     """The complex conjugate, leaf by leaf."""
-    return map(lambda x: namespace(x).conj(x), tree)
+    return map(_word("conj"), tree)
 
 
 def real(tree: Tree) -> Tree:
     """The real part, leaf by leaf."""
-    return map(lambda x: namespace(x).real(x), tree)
+    return map(_word("real"), tree)
 
 
 def clip(tree: Tree, min_value: Scalar | None = None, max_value: Scalar | None = None) -> Tree:
     """The leaves, each entry brought into [min_value, max_value]; None leaves a side open."""
-    return map(lambda x: namespace(x).clip(x, min=min_value, max=max_value), tree)
+    return map(_word("clip", min=min_value, max=max_value), tree)
 
 
 def where(condition: Any, tree_x: Tree, tree_y: Tree) -> Tree:
     """x where the condition (a bool, an array, or a tree of them) holds, else y."""
     flags, spec = flatten(condition)
     if spec.size == 1 and flags[0] is condition:
-        return map(lambda x, y: numerics.where(condition, x, y), tree_x, tree_y)
+        return map(partial(numerics.where, condition), tree_x, tree_y)
     return map(numerics.where, condition, tree_x, tree_y)
 
 
@@ -172,12 +195,16 @@ def sum(tree: Tree) -> Any:
 
 
 def _fold(tree: Tree, reduce: Callable[[Array], Array]) -> Array:
-    return cast(Array, _together([reduce(_as(x, dtypes.widened(x.dtype))) for x in leaves(tree)]))
+    return typing.cast(Array, _together([reduce(_as(x, dtypes.widened(x.dtype))) for x in leaves(tree)]))
 
 
 def vdot(tree_x: Tree, tree_y: Tree) -> Any:
     """The inner product Σ conj(x) · y over all leaves, formed in at least float32."""
-    return sum(map(lambda x, y: _widened(namespace(x).conj(x)) * _widened(y), tree_x, tree_y))
+
+    def product(x: Array, y: Array) -> Array:
+        return _widened(namespace(x).conj(x)) * _widened(y)
+
+    return sum(map(product, tree_x, tree_y))
 
 
 def _widened(x: Array) -> Array:
@@ -208,13 +235,25 @@ def norm(tree: Tree, ord: int | str | float | None = None, squared: bool = False
     if not leaves(tree):
         return 0.0
     if ord in (None, 2):
-        square = _fold(tree, lambda x: numerics.total(numerics.abs2(x)))
+        square = _fold(tree, _total_square)
         return square if squared else numerics.sqrt(square)
     if ord == 1:
-        length = _fold(tree, lambda x: numerics.total(numerics.magnitude(x)))
+        length = _fold(tree, _total_magnitude)
     else:
-        length = max(map(lambda x: numerics.magnitude(_widened(x)), tree))
+        length = max(map(_magnitude, tree))
     return length * length if squared else length
+
+
+def _magnitude(x: Array) -> Array:
+    return numerics.magnitude(_widened(x))
+
+
+def _total_magnitude(x: Array) -> Array:
+    return numerics.total(numerics.magnitude(x))
+
+
+def _total_square(x: Array) -> Array:
+    return numerics.total(numerics.abs2(x))
 
 
 def max(tree: Tree) -> Any:
@@ -287,16 +326,21 @@ def dtype(tree: Tree, mixed_dtype_handler: str | None = None) -> DType:
 
 def update_moment(updates: Tree, moments: Tree, decay: Scalar, order: int) -> Tree:
     """The moving average of gᵒ, leaf by leaf: m ← β m + (1 − β) gᵒ."""
-    return map(lambda g, m: numerics.ema(m, g**order, decay), updates, moments)
+
+    def averaged(g: Array, m: Array) -> Array:
+        return numerics.ema(m, g**order, decay)
+
+    return map(averaged, updates, moments)
 
 
 def update_moment_per_elem_norm(updates: Tree, moments: Tree, decay: Scalar, order: int) -> Tree:
     """The moving average of |g|ᵒ, leaf by leaf; real also for complex gradients."""
 
-    def power(g: Array) -> Array:
-        return numerics.abs2(g) ** (order // 2) if order % 2 == 0 else numerics.magnitude(g) ** order
+    def averaged(g: Array, m: Array) -> Array:
+        power = numerics.abs2(g) ** (order // 2) if order % 2 == 0 else numerics.magnitude(g) ** order
+        return numerics.ema(m, power, decay)
 
-    return map(lambda g, m: numerics.ema(m, power(g), decay), updates, moments)
+    return map(averaged, updates, moments)
 
 
 def update_infinity_moment(updates: Tree, moments: Tree, decay: Scalar, eps: Scalar) -> Tree:

@@ -33,13 +33,13 @@ class Spec:
 
     __slots__ = ("kind", "meta", "children", "size", "_join", "_labels")
 
-    def __init__(self, kind: type, opened: Opened, children: tuple[Spec, ...]) -> None:
+    def __init__(self, kind: type[Any], opened: Opened, children: tuple[Spec, ...]) -> None:
         self.kind = kind
         self.meta = opened.meta
         self.children = children
         self._labels = opened.labels
         self._join = opened.join
-        self.size = sum([child.size for child in children])
+        self.size: int = sum([child.size for child in children])
 
     def __eq__(self, other: object) -> bool:
         if self is other:
@@ -120,12 +120,14 @@ def _walk(tree: Tree, leaves: list[Any], is_leaf: Callable[[Any], bool] | None) 
         leaves.append(tree)
         return LEAF
     children = tuple([_walk(child, leaves, is_leaf) for child in opened.children])
-    return Spec(type(tree), opened, children)
+    kind: type[Any] = type(tree)
+    return Spec(kind, opened, children)
 
 
 def open_node(tree: Tree) -> Opened | None:
     """The container taken apart one level; None for a leaf."""
-    opener = _openers.get(type(tree))
+    kind: type[Any] = type(tree)
+    opener = _openers.get(kind)
     if opener is not None:
         return opener(tree)
     return _open_unknown(tree)
@@ -136,8 +138,8 @@ def _leaf(tree: Tree) -> None:
 
 
 def _open_unknown(tree: Tree) -> Opened | None:
-    kind = type(tree)
-    if isinstance(tree, tuple) and hasattr(kind, "_fields"):
+    kind: type[Any] = type(tree)
+    if issubclass(kind, tuple) and hasattr(kind, "_fields"):
         _openers[kind] = _open_namedtuple
         return _open_namedtuple(tree)
     if hasattr(kind, "__array_namespace__") or _is_tensor(kind):
@@ -150,7 +152,7 @@ def _open_unknown(tree: Tree) -> Opened | None:
     return foreign
 
 
-def _is_tensor(kind: type) -> bool:
+def _is_tensor(kind: type[Any]) -> bool:
     torch = sys.modules.get("torch")
     return torch is not None and issubclass(kind, torch.Tensor)
 
@@ -159,7 +161,11 @@ def _is_tensor(kind: type) -> bool:
 
 
 def _open_none(tree: None) -> Opened:
-    return Opened(None, list, (), lambda _: None)
+    return Opened(None, list, (), _nothing)
+
+
+def _nothing(children: Sequence[Any]) -> None:
+    return None
 
 
 def _indices(n: int) -> Callable[[], list[str]]:
@@ -183,8 +189,13 @@ def _open_tuple(tree: tuple[Any, ...]) -> Opened:
 
 
 def _open_namedtuple(tree: Any) -> Opened:
-    kind = type(tree)
-    return Opened(kind._fields, _fields(kind._fields), tree, lambda children: kind(*children))
+    kind: type[Any] = type(tree)
+
+    def join(children: Sequence[Any]) -> Any:
+        return kind(*children)
+
+    fields: tuple[str, ...] = kind._fields
+    return Opened(fields, _fields(fields), tree, join)
 
 
 def _sorted_keys(tree: dict[Any, Any]) -> list[Any]:
@@ -208,19 +219,20 @@ def _open_dict(tree: dict[Any, Any]) -> Opened:
 
 def _open_ordered_dict(tree: OrderedDict[Any, Any]) -> Opened:
     keys = tuple(tree)
-    return Opened(
-        keys, _subscripts(keys), list(tree.values()), lambda new: OrderedDict(zip(keys, new, strict=True))
-    )
+
+    def join(children: Sequence[Any]) -> OrderedDict[Any, Any]:
+        return OrderedDict(zip(keys, children, strict=True))
+
+    return Opened(keys, _subscripts(keys), list(tree.values()), join)
 
 
 def _open_defaultdict(tree: defaultdict[Any, Any]) -> Opened:
-    keys, factory = _sorted_keys(tree), tree.default_factory
-    return Opened(
-        (factory, *keys),
-        _subscripts(keys),
-        [tree[key] for key in keys],
-        lambda new: defaultdict(factory, zip(keys, new, strict=True)),
-    )
+    opened, factory = _open_dict(tree), tree.default_factory
+
+    def join(children: Sequence[Any]) -> defaultdict[Any, Any]:
+        return defaultdict(factory, opened.join(children))
+
+    return opened._replace(meta=(factory, opened.meta), join=join)
 
 
 def _open_dataclass(tree: Any) -> Opened:
@@ -243,7 +255,11 @@ def _open_by_jax(tree: Any) -> Opened | None:
     jax = sys.modules.get("jax")
     if jax is None or not hasattr(jax, "tree_util"):
         return None
-    keyed, treedef = jax.tree_util.tree_flatten_with_path(tree, is_leaf=lambda x: x is not tree)
+
+    def is_child(x: Any) -> bool:
+        return x is not tree
+
+    keyed, treedef = jax.tree_util.tree_flatten_with_path(tree, is_leaf=is_child)
     if len(keyed) == 1 and keyed[0][1] is tree:
         return None
 
@@ -259,15 +275,14 @@ def _open_by_torch(tree: Any) -> Opened | None:
     if node is None:
         return None
     children, context = node.flatten_fn(tree)
-    return Opened(
-        (type(tree), str(context)),
-        _indices(len(children)),
-        list(children),
-        lambda new: node.unflatten_fn(list(new), context),
-    )
+
+    def join(new: Sequence[Any]) -> Any:
+        return node.unflatten_fn(list(new), context)
+
+    return Opened(str(context), _indices(len(children)), list(children), join)
 
 
-_openers: dict[type, Callable[[Any], Opened | None]] = {
+_openers: dict[type[Any], Callable[[Any], Opened | None]] = {
     type(None): _open_none,
     dict: _open_dict,
     OrderedDict: _open_ordered_dict,

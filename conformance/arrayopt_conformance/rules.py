@@ -58,9 +58,7 @@ def made(schedule: Schedule) -> Any:
 @cache
 def rules() -> list[Rule]:
     """Every rule, in alphabetical order."""
-    return [
-        Rule(name, make, oracle_of(name)) for name, make in sorted(_factories()) if not is_combinator(make)
-    ]
+    return [Rule(name, make, oracle_of(name)) for name, make in sorted(_factories()) if not is_combinator(make)]
 
 
 @cache

@@ -44,9 +44,7 @@ SHAPES: list[tuple[int, ...]] = [
 class Lifted(Generic[Arguments]):
     """An oracle for lists of leaves, made of ``leaf``, the same for one leaf."""
 
-    def __init__(
-        self, leaf: Callable[Concatenate[Array, Iterable[Array], Arguments], Iterator[Array]]
-    ) -> None:
+    def __init__(self, leaf: Callable[Concatenate[Array, Iterable[Array], Arguments], Iterator[Array]]) -> None:
         self.leaf = leaf
         update_wrapper(self, leaf)
 

@@ -25,9 +25,7 @@ def oracle(
     mu_dtype: str | None = None,
     nesterov: bool = False,
 ) -> Iterator[Array]:
-    us = scale_by_adam.leaf(
-        p, gs, b1=b1, b2=b2, eps=eps, eps_root=eps_root, mu_dtype=mu_dtype, nesterov=nesterov
-    )
+    us = scale_by_adam.leaf(p, gs, b1=b1, b2=b2, eps=eps, eps_root=eps_root, mu_dtype=mu_dtype, nesterov=nesterov)
     return scale_by_learning_rate.leaf(p, us, learning_rate=learning_rate)
 
 

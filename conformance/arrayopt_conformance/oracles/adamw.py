@@ -30,9 +30,7 @@ def oracle(
     mask: Mask = None,
     nesterov: bool = False,
 ) -> Iterator[Array]:
-    us = scale_by_adam.leaf(
-        p, gs, b1=b1, b2=b2, eps=eps, eps_root=eps_root, mu_dtype=mu_dtype, nesterov=nesterov
-    )
+    us = scale_by_adam.leaf(p, gs, b1=b1, b2=b2, eps=eps, eps_root=eps_root, mu_dtype=mu_dtype, nesterov=nesterov)
     us = add_decayed_weights.leaf(p, us, weight_decay=weight_decay, mask=mask)
     return scale_by_learning_rate.leaf(p, us, learning_rate=learning_rate)
 

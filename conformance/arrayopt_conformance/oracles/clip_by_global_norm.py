@@ -12,9 +12,7 @@ import numpy as np
 from . import Array, Cases, double
 
 
-def oracle(
-    params: list[Array], gradients: Iterable[list[Array]], *, max_norm: float
-) -> Iterator[list[Array]]:
+def oracle(params: list[Array], gradients: Iterable[list[Array]], *, max_norm: float) -> Iterator[list[Array]]:
     for step in gradients:
         gs = [double(g) for g in step]
         norm = math.sqrt(sum(float(np.sum(abs(g) ** 2)) for g in gs))

@@ -12,12 +12,8 @@ def oracle(p: Array, gs: Iterable[Array], *, step_size_fn: Callable[[int], float
 
 
 CASES: Cases = {
-    "warmup": {
-        "step_size_fn": Schedule.of("linear_schedule", init_value=0.0, end_value=1.0, transition_steps=5)
-    },
-    "decay": {
-        "step_size_fn": Schedule.of("exponential_decay", init_value=-0.5, transition_steps=3, decay_rate=0.7)
-    },
+    "warmup": {"step_size_fn": Schedule.of("linear_schedule", init_value=0.0, end_value=1.0, transition_steps=5)},
+    "decay": {"step_size_fn": Schedule.of("exponential_decay", init_value=-0.5, transition_steps=3, decay_rate=0.7)},
     "warmup_and_cosine": {
         "step_size_fn": Schedule.of(
             "warmup_cosine_decay_schedule",

@@ -99,9 +99,7 @@ def warmup_cosine_decay_schedule(
     )
 
 
-def join_schedules(
-    k: int, *, schedules: Sequence[Callable[[int], float]], boundaries: Sequence[int]
-) -> float:
+def join_schedules(k: int, *, schedules: Sequence[Callable[[int], float]], boundaries: Sequence[int]) -> float:
     """one schedule after another; each starts to count at its boundary, which belongs to it"""
     value = schedules[0](k)
     for boundary, schedule in zip(boundaries, schedules[1:], strict=True):
@@ -145,9 +143,7 @@ CASES: dict[str, Schedule] = {
         "linear_schedule", init_value=0.0, end_value=2.0, transition_steps=7, transition_begin=4
     ),
     "linear_never": Schedule.of("linear_schedule", init_value=0.5, end_value=2.0, transition_steps=0),
-    "polynomial": Schedule.of(
-        "polynomial_schedule", init_value=1.0, end_value=0.2, power=3, transition_steps=9
-    ),
+    "polynomial": Schedule.of("polynomial_schedule", init_value=1.0, end_value=0.2, power=3, transition_steps=9),
     "polynomial_root": Schedule.of(
         "polynomial_schedule",
         init_value=0.1,
@@ -200,9 +196,7 @@ CASES: dict[str, Schedule] = {
         "exponential_decay", init_value=0.1, transition_steps=3, decay_rate=0.0, end_value=0.3
     ),
     "cosine": Schedule.of("cosine_decay_schedule", init_value=0.4, decay_steps=9),
-    "cosine_shape": Schedule.of(
-        "cosine_decay_schedule", init_value=0.4, decay_steps=9, alpha=0.2, exponent=1.5
-    ),
+    "cosine_shape": Schedule.of("cosine_decay_schedule", init_value=0.4, decay_steps=9, alpha=0.2, exponent=1.5),
     "warmup_cosine": Schedule.of(
         "warmup_cosine_decay_schedule", init_value=0.1, peak_value=1.0, warmup_steps=5, decay_steps=14
     ),
