@@ -15,16 +15,15 @@ _namespaces: dict[type[Any], Namespace] = {}
 _backends: dict[str, Backend] = {}  # by library; a plain dict, since torch.compile cannot trace the look-up below
 
 
-def namespace(x: Any) -> Namespace:
+def namespace(x: object) -> Namespace:
     """The Array API namespace of an array.
 
     Raises:
       TypeError: ``x`` is not an array of a library that follows the standard.
     """
-    kind: type[Any] = type(x)
-    found = _namespaces.get(kind)
+    found = _namespaces.get(type(x))
     if found is None:
-        found = _namespaces[kind] = cast(Namespace, array_api_compat.array_namespace(x))
+        found = _namespaces[type(x)] = cast(Namespace, array_api_compat.array_namespace(cast(Any, x)))
     return found
 
 

@@ -12,10 +12,9 @@ _DOUBLE = frozenset({"float64", "complex128"})
 _names: dict[tuple[type[Any], Any], str] = {}  # by type too: equal hashes of two libraries' dtypes must not meet
 
 
-def name(dtype: DType) -> str:
+def name(dtype: object) -> str:
     """The bare name of a dtype of any library: ``name(torch.float32) == "float32"``."""
-    kind: type[Any] = type(dtype)
-    key = (kind, dtype)
+    key = (type(dtype), dtype)
     found = _names.get(key)
     if found is None:
         found = _names[key] = _spell(dtype)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol, TypeAlias, Union
+from typing import Any, Protocol, TypeAlias
 
 
 class Array(Protocol):
@@ -92,13 +92,13 @@ OptState: TypeAlias = Tree
 Counter: TypeAlias = Any
 """A 0-d int32 array that counts steps. (An Array; but in a tuple ``count`` has a meaning for type checkers.)"""
 
-Scalar: TypeAlias = Union[float, Array]
+Scalar: TypeAlias = float | Array
 """A Python or NumPy number, or a 0-d array of the library in use."""
 
 Schedule: TypeAlias = Callable[[Any], Any]
 """Step count 0, 1, 2, … (an int or a 0-d integer array) to the value of a hyper-parameter there."""
 
-ScalarOrSchedule: TypeAlias = Union[float, Array, Schedule]
+ScalarOrSchedule: TypeAlias = float | Array | Schedule
 
-MaskOrFn: TypeAlias = Union[Tree, Callable[[Params], Tree], None]
+MaskOrFn: TypeAlias = Tree | Callable[[Params], Tree] | None
 """A tree of bools, a prefix of one, or a function from the parameters to one."""

@@ -18,7 +18,8 @@ def announced() -> dict[str, EntryPoint]:
 
 def load(name: str) -> Backend:
     """The adapter of that name."""
-    return announced()[name].load()
+    backend: Backend = announced()[name].load()
+    return backend
 
 
 def obstacle(name: str) -> str | None:

@@ -7,6 +7,7 @@ No library differentiates here: the chain rule is spelled out, so the same code 
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -22,7 +23,7 @@ SIZES = (64, 128, 128, 10)  # pixels, two hidden layers (128: the least that Ada
 def initial(seed: int) -> Layers:
     """Parameters as NumPy arrays: weights of variance 1 / inputs, biases of zero."""
     rng = np.random.default_rng(seed)
-    return [_layer(rng, n, m) for n, m in zip(SIZES[:-1], SIZES[1:], strict=True)]
+    return [_layer(rng, n, m) for n, m in pairwise(SIZES)]
 
 
 def _layer(rng: np.random.Generator, inputs: int, outputs: int) -> dict[str, Any]:
@@ -63,7 +64,7 @@ def value_and_gradient(layers: Layers, images: Any, labels: Any) -> tuple[Any, L
 
 def _cross_entropy(logits: Any, labels: Any) -> tuple[Any, Any]:
     """The mean loss, and its derivative by the logits: (softmax − labels) / batch."""
-    xp = namespace(logits)
+    xp: Any = namespace(logits)
     shifted = logits - xp.max(logits, axis=-1, keepdims=True)  # so that exp does not overflow
     log_chances = shifted - xp.log(xp.sum(xp.exp(shifted), axis=-1, keepdims=True))
     loss = -xp.mean(xp.sum(labels * log_chances, axis=-1))
@@ -84,4 +85,5 @@ def accuracy(layers: Layers, images: Any, labels: Any) -> float:
     """The share of images whose greatest logit is the labelled one."""
     xp = namespace(images)
     found = xp.argmax(forward(layers, images)[-1], axis=-1)
-    return int(xp.count_nonzero(found == xp.argmax(labels, axis=-1))) / images.shape[0]
+    right = xp.count_nonzero(found == xp.argmax(labels, axis=-1))
+    return int(right) / len(images)

@@ -12,6 +12,7 @@ from arrayopt.demo import data
 from arrayopt.demo.training import Plan, Result
 
 _COLUMNS = 3  # panels in a row, at most
+_DASH = 4  # length of a dash, in widths of the line
 
 
 def draw(results: list[Result], plan: Plan, path: Path) -> None:
@@ -50,15 +51,20 @@ def _canvas(rows: int, columns: int) -> tuple[Any, list[Any]]:
 
 
 def _fill(panel: Any, title: str, lines: dict[str, Result], plan: Plan) -> None:
-    libraries = {result.library for result in lines.values()}
-    widths = np.linspace(5, 1.2, len(lines)) if len(libraries) > 1 else [1.6] * len(lines)  # so that all are seen
-    for (label, result), width in zip(lines.items(), widths, strict=True):
-        panel.plot(*_smooth(result.losses, data.epoch(plan.batch_size)), label=label, linewidth=width)
+    for place, (label, result) in enumerate(lines.items()):
+        style = _dashes(place, len(lines)) if title == result.optimizer else "solid"
+        panel.plot(*_smooth(result.losses, data.epoch(plan.batch_size)), label=label, linestyle=style)
     panel.set_title(title)
+    panel.tick_params(labelbottom=True)
     panel.set_yscale("log")
     panel.grid(alpha=0.25)
     panel.spines[["top", "right"]].set_visible(False)
     panel.legend(frameon=False)
+
+
+def _dashes(place: int, lines: int) -> Any:
+    """Dashes in the gaps of the other lines, so that all are seen where they are one."""
+    return (_DASH * place, (_DASH, _DASH * (lines - 1)))
 
 
 def _smooth(losses: list[float], width: int) -> tuple[Any, Any]:

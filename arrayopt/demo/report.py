@@ -59,10 +59,10 @@ def _results(results: list[Result], plan: Plan, levels: str) -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("loss, log scale", no_wrap=True)
     curves = sparklines([result.losses for result in results], levels)
-    for _, rows in groupby(zip(results, curves, strict=True), lambda row: row[0].optimizer):
-        for result, curve in rows:
-            table.add_row(*_cells(result, plan), curve)
-        table.add_section()
+    for result, curve in zip(results, curves, strict=True):
+        table.add_row(
+            *_cells(result, plan), curve, end_section=result.library == results[-1].library != results[0].library
+        )
     return table
 
 

@@ -20,7 +20,7 @@ from arrayopt import checks
 from arrayopt.base import GradientTransformation, GradientTransformationExtraArgs, init_empty_state
 from arrayopt.dispatch import namespace
 from arrayopt.lift import counter, lift, parameters, zeros_slot
-from arrayopt.numerics import abs2, at, at_least, ema, safe_increment, mean, real, rms, spread, sqrt, total
+from arrayopt.numerics import abs2, at, at_least, ema, mean, real, rms, safe_increment, spread, sqrt, total
 from arrayopt.transforms.accumulation import ema as averaged
 from arrayopt.transforms.clipping import clip_by_block_rms
 from arrayopt.transforms.combining import chain

@@ -20,7 +20,7 @@ from typing import Any
 from arrayopt import checks
 from arrayopt.base import GradientTransformation, GradientTransformationExtraArgs
 from arrayopt.lift import counter, lift, slots_like
-from arrayopt.numerics import abs2, at, at_least, ema, safe_increment, limit, real, sqrt, where
+from arrayopt.numerics import abs2, at, at_least, ema, limit, real, safe_increment, sqrt, where
 from arrayopt.optimizers.adam import ScaleByAdamState
 from arrayopt.transforms.combining import chain
 from arrayopt.transforms.scaling import scale_by_learning_rate

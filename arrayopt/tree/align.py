@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from arrayopt.tree.structure import LEAF, Spec, flatten, open_node
+from arrayopt.tree.structure import LEAF, Spec, flatten, is_namedtuple, open_node
 from arrayopt.types import Tree
 
 
@@ -90,10 +90,9 @@ def _descend(spec: Spec, tree: Tree, found: list[Tree], path: str, what: str) ->
         _descend(child, below, found, path + label, what)
 
 
-def _is_hole(tree: Tree) -> bool:
+def _is_hole(tree: object) -> bool:
     """None, or an empty NamedTuple: MaskedNode, ours or Optax's."""
-    kind: type[Any] = type(tree)
-    return tree is None or (issubclass(kind, tuple) and not tree and hasattr(kind, "_fields"))
+    return tree is None or (is_namedtuple(type(tree)) and not tree)
 
 
 def prefix_leaves(prefix: Tree, tree: Tree, what: str = "the prefix") -> list[Any]:

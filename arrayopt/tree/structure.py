@@ -31,7 +31,7 @@ class Opened(NamedTuple):
 class Spec:
     """The structure of a tree: immutable, hashable, equal when containers, keys and arity are."""
 
-    __slots__ = ("kind", "meta", "children", "size", "_join", "_labels")
+    __slots__ = ("_join", "_labels", "children", "kind", "meta", "size")
 
     def __init__(self, kind: type[Any], opened: Opened, children: tuple[Spec, ...]) -> None:
         self.kind = kind
@@ -114,20 +114,18 @@ def flatten(tree: Tree, is_leaf: Callable[[Any], bool] | None = None) -> tuple[l
     return leaves, _walk(tree, leaves, is_leaf)
 
 
-def _walk(tree: Tree, leaves: list[Any], is_leaf: Callable[[Any], bool] | None) -> Spec:
+def _walk(tree: object, leaves: list[Any], is_leaf: Callable[[Any], bool] | None) -> Spec:
     opened = None if is_leaf is not None and is_leaf(tree) else open_node(tree)
     if opened is None:
         leaves.append(tree)
         return LEAF
     children = tuple([_walk(child, leaves, is_leaf) for child in opened.children])
-    kind: type[Any] = type(tree)
-    return Spec(kind, opened, children)
+    return Spec(type(tree), opened, children)
 
 
-def open_node(tree: Tree) -> Opened | None:
+def open_node(tree: object) -> Opened | None:
     """The container taken apart one level; None for a leaf."""
-    kind: type[Any] = type(tree)
-    opener = _openers.get(kind)
+    opener = _openers.get(type(tree))
     if opener is not None:
         return opener(tree)
     return _open_unknown(tree)
@@ -137,9 +135,9 @@ def _leaf(tree: Tree) -> None:
     return None
 
 
-def _open_unknown(tree: Tree) -> Opened | None:
-    kind: type[Any] = type(tree)
-    if issubclass(kind, tuple) and hasattr(kind, "_fields"):
+def _open_unknown(tree: object) -> Opened | None:
+    kind = type(tree)
+    if is_namedtuple(kind):
         _openers[kind] = _open_namedtuple
         return _open_namedtuple(tree)
     if hasattr(kind, "__array_namespace__") or _is_tensor(kind):
@@ -150,6 +148,11 @@ def _open_unknown(tree: Tree) -> Opened | None:
     if foreign is None and dataclasses.is_dataclass(tree):
         return _open_dataclass(tree)
     return foreign
+
+
+def is_namedtuple(kind: type[Any]) -> bool:
+    """Whether instances are tuples with named fields."""
+    return hasattr(kind, "_fields") and issubclass(kind, tuple)
 
 
 def _is_tensor(kind: type[Any]) -> bool:
@@ -189,12 +192,12 @@ def _open_tuple(tree: tuple[Any, ...]) -> Opened:
 
 
 def _open_namedtuple(tree: Any) -> Opened:
-    kind: type[Any] = type(tree)
+    kind = tree.__class__
+    fields: tuple[str, ...] = kind._fields
 
     def join(children: Sequence[Any]) -> Any:
         return kind(*children)
 
-    fields: tuple[str, ...] = kind._fields
     return Opened(fields, _fields(fields), tree, join)
 
 

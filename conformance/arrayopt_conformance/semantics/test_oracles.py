@@ -1,0 +1,31 @@
+"""Every rule computes, on every library, what its paper says: 1e-12 from its oracle, in every case."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+
+from arrayopt_conformance.libraries import Library
+from arrayopt_conformance.rules import Rule
+from arrayopt_conformance.semantics.trajectories import LARGE, SMALL, Shapes, check_case, double, failures
+
+
+def broken(rule: Rule, library: Library, dtype: str, cases: list[str], shapes: Shapes = SMALL) -> str:
+    """The cases that disagree with the oracle."""
+    with double(library):
+        return failures((case, partial(check_case, rule, case, library, dtype, shapes)) for case in cases)
+
+
+def test_the_rule_has_an_oracle(rule: Rule) -> None:
+    assert rule.oracle is not None, f"oracles/{rule.name}.py is missing"
+    assert rule.oracle.CASES
+
+
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+def test_every_case_agrees_with_the_oracle(rule: Rule, library: Library, dtype: str) -> None:
+    assert not broken(rule, library, dtype, list(rule.cases))
+
+
+def test_a_large_leaf_agrees_with_the_oracle(rule: Rule, library: Library) -> None:
+    assert not broken(rule, library, "float64", list(rule.cases)[:1], LARGE)

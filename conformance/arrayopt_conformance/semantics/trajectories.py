@@ -1,0 +1,141 @@
+"""Runs of a rule in double precision, and the one comparison that decides whether two runs agree.
+
+Both sides see the same gradients, and each moves parameters of its own by its own updates.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+import arrayopt
+from arrayopt_conformance.libraries import Library
+from arrayopt_conformance.oracles import SHAPES, schedules
+from arrayopt_conformance.rules import Rule, arguments
+
+Array = npt.NDArray[Any]
+Trajectory = Iterable[list[Array]]
+Shapes = tuple[tuple[int, ...], ...]
+
+STEPS = 12
+SMALL: Shapes = tuple(SHAPES)
+LARGE: Shapes = ((130, 129), (128, 2, 129), (127, 140))  # adafactor's default factors the first two of these
+
+# Relative to the largest entry of the leaf so far. No case is wider: also a slot asked to be float32 rounds alike
+# on both sides, but for a double within 1e-16 of the middle between two float32.
+TOLERANCE = 1e-12
+
+
+class Data(NamedTuple):
+    """What a run starts from and meets; NumPy arrays."""
+
+    params: list[Array]
+    gradients: list[list[Array]]
+
+
+class Disagreement(AssertionError):
+    """Two runs that must agree do not."""
+
+
+@cache
+def data(dtype: str, shapes: Shapes = SMALL, steps: int = STEPS) -> Data:
+    """Standard-normal parameters and gradients, float64 or complex128; always the same."""
+    random = np.random.default_rng(20)
+
+    def draw() -> list[Array]:
+        return [_normal(random, shape, dtype) for shape in shapes]
+
+    return Data(draw(), [draw() for _ in range(steps)])
+
+
+def _normal(random: np.random.Generator, shape: tuple[int, ...], dtype: str) -> Array:
+    x = np.asarray(random.standard_normal(shape))
+    return x + 1j * random.standard_normal(shape) if dtype == "complex128" else x
+
+
+def double(library: Library) -> AbstractContextManager[Any]:
+    """The context in which a library has float64: JAX must be asked, and all arrays must be made within."""
+    if library.name != "jax":
+        return nullcontext()
+    jax = importlib.import_module("jax")
+    home = jax if hasattr(jax, "enable_x64") else importlib.import_module("jax.experimental")  # before 0.8
+    enable: Callable[[bool], AbstractContextManager[Any]] = home.enable_x64
+    return enable(True)
+
+
+def run(tx: Any, library: Library, given: Data, dtype: str) -> Iterator[list[Array]]:
+    """The updates of a transform, step by step, the parameters moved by them."""
+    params = library.tree(given.params, dtype)
+    state = tx.init(params)
+    for gs in given.gradients:
+        us, state = tx.update(library.tree(gs, dtype), state, params)
+        params = arrayopt.apply_updates(params, us)
+        yield library.numpy(us)
+
+
+@cache
+def expected(rule: Rule, case: str, dtype: str, shapes: Shapes = SMALL) -> Trajectory:
+    """The updates of the rule's oracle."""
+    given = data(dtype, shapes)
+    found = rule.oracle.oracle(given.params, given.gradients, **schedules.plain(rule.oracle.CASES[case]))
+    return list(found)
+
+
+def check_case(rule: Rule, case: str, library: Library, dtype: str, shapes: Shapes = SMALL) -> None:
+    """Holds one case of a rule to the oracle.
+
+    Raises:
+      Disagreement: they differ; the message says where.
+    """
+    tx = rule.make(**arguments(rule.oracle.CASES[case]))
+    agree(run(tx, library, data(dtype, shapes), dtype), expected(rule, case, dtype, shapes), TOLERANCE)
+
+
+def agree(got: Trajectory, wanted: Trajectory, tolerance: float) -> None:
+    """Compares two runs, step by step and leaf by leaf, and stops at the first difference.
+
+    Raises:
+      Disagreement: they differ by more than the tolerance, relative to the largest entry of the leaf so far.
+    """
+    scales: dict[int, float] = {}
+    for k, (us, vs) in enumerate(zip(got, wanted, strict=True)):
+        for i, (u, v) in enumerate(zip(us, vs, strict=True)):
+            scales[i] = max(scales.get(i, 0.0), largest(v))
+            compare(f"step {k}, leaf {i} of shape {v.shape}", u, v, tolerance * scales[i])
+
+
+def largest(x: Array) -> float:
+    """The largest magnitude in an array, 0 if it is empty."""
+    return float(np.max(abs(x), initial=0.0))
+
+
+def compare(where: str, got: Array, wanted: Array, allowed: float) -> None:
+    """Compares two arrays entry by entry; NaN agrees with nothing.
+
+    Raises:
+      Disagreement: the shapes differ, or the entries by more than is allowed.
+    """
+    if got.shape != wanted.shape:
+        raise Disagreement(f"{where}: the shape is {got.shape}, not {wanted.shape}.")
+    error = largest(got - wanted)
+    if not error <= allowed:
+        raise Disagreement(f"{where}: differs by {error:.2g}, allowed is {allowed:.2g}.")
+
+
+def failures(checks: Iterable[tuple[str, Callable[[], None]]]) -> str:
+    """Every named check that fails, one to a line: all cases are tried before a test gives its verdict."""
+    return "\n".join(f"{name}: {message}" for name, check in checks if (message := _message(check)))
+
+
+def _message(check: Callable[[], None]) -> str:
+    try:
+        check()
+    except Disagreement as disagreement:
+        return str(disagreement)
+    return ""
