@@ -54,6 +54,9 @@ def with_extra_args_support(tx: Any) -> GradientTransformationExtraArgs:
     Args:
       tx: a transform of arrayopt, of Optax, or anything with ``init`` and ``update``.
 
+    Returns:
+      ``tx`` itself if it takes extra arguments already, else a transform with its state.
+
     Example:
       >>> import arrayopt, numpy as np
       >>> tx = arrayopt.with_extra_args_support(arrayopt.scale(2.0))

@@ -10,7 +10,8 @@ import math
 from types import FrameType
 from typing import Any, cast
 
-from arrayopt.types import Array, Scalar, ScalarOrSchedule
+from arrayopt import dtypes
+from arrayopt.types import Array, DType, Scalar, ScalarOrSchedule
 
 
 def speaker() -> str:
@@ -101,6 +102,19 @@ def steps(name: str, value: Any) -> float:
     if not isinstance(found, float):
         raise TypeError(f"{speaker()}: {name} must be a Python or NumPy number; got {type(value).__name__}.")
     return found
+
+
+def slot_dtype(name: str, value: DType | None) -> str | None:
+    """The dtype of a slot, by name; None leaves it to the parameter's.
+
+    Raises:
+      TypeError: it is no floating-point dtype.
+    """
+    if value is None:
+        return None
+    if not dtypes.is_inexact(value):
+        raise TypeError(f"{speaker()}: {name} must be a floating-point dtype; got {dtypes.name(value)}.")
+    return dtypes.name(value)
 
 
 def flag(name: str, value: Any) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from typing import NoReturn
 
 import arrayopt
@@ -27,8 +28,9 @@ def main(argv: list[str] | None = None) -> int:
     if args.command is None:
         parser.print_help()
         return 0
+    command: Callable[[argparse.Namespace], int] = args.run
     try:
-        return args.run(args)
+        return command(args)
     except KeyboardInterrupt:
         return 130
 

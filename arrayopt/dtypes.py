@@ -28,14 +28,17 @@ def _spell(dtype: DType) -> str:
 
 
 def is_complex(dtype: DType) -> bool:
+    """Whether it is complex64 or complex128."""
     return name(dtype) in _COMPLEX
 
 
 def is_inexact(dtype: DType) -> bool:
+    """Whether it is a floating-point or complex dtype that arrayopt computes with."""
     return name(dtype) in _REALS or name(dtype) in _COMPLEX
 
 
 def is_double(dtype: DType) -> bool:
+    """Whether it is float64 or complex128."""
     return name(dtype) in _DOUBLE
 
 
@@ -54,10 +57,9 @@ def real_part(dtype: DType) -> str:
 
 def slot(wanted: DType, leaf: DType) -> str:
     """The dtype of a slot asked to be ``wanted``; complex of that precision if the parameter is complex."""
-    kind = name(wanted)
-    if not is_inexact(wanted):
-        raise TypeError(f"a slot must be floating point; got dtype {kind}.")
-    return widened(leaf, is_double(kind)) if is_complex(leaf) else kind
+    if is_complex(leaf):
+        return "complex128" if is_double(wanted) else "complex64"
+    return name(wanted)
 
 
 def rank(dtype: DType) -> int:

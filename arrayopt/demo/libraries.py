@@ -25,13 +25,13 @@ def load(name: str) -> Backend:
 def obstacle(name: str) -> str | None:
     """What keeps a library from computing here, or None if nothing does. Imports the library."""
     try:
-        return load(name).missing() or _trial(load(name))
+        backend = load(name)
+        lacking = backend.missing()
+        if lacking is None:
+            backend.to_numpy(backend.asarray([1.0], dtype="float32") + 1)
+        return lacking
     except Exception as error:  # a broken installation may raise anything
-        return f"to be repaired: {_first_line(error)}"
-
-
-def _trial(backend: Backend) -> None:
-    backend.to_numpy(backend.asarray([1.0], dtype="float32") + 1)
+        return f"a working installation ({_first_line(error)})"
 
 
 def _first_line(error: Exception) -> str:
@@ -47,14 +47,14 @@ def working() -> list[str]:
 def listing() -> list[str]:
     """A table, one line for each library: version, devices, floating-point dtypes, or what is missing."""
     rows = [("library", "version", "devices", "floating point"), *map(_row, announced())]
-    widths = [max(len(row[i]) for row in rows if len(row) > 2) for i in range(3)]
-    return ["  ".join([f"{cell:{width}}" for cell, width in zip(row, [*widths, 0])]) for row in rows]
+    first, second, third = (max(len(row[i]) for row in rows if i == 0 or row[2]) for i in range(3))
+    return [f"{a:{first}}  {b:{second}}  {c:{third}}  {d}".rstrip() for a, b, c, d in rows]
 
 
-def _row(name: str) -> tuple[str, ...]:
+def _row(name: str) -> tuple[str, str, str, str]:
     lacking = obstacle(name)
     if lacking:
-        return name, f"missing: {lacking}"
+        return name, f"missing: {lacking}", "", ""
     backend = load(name)
     return name, backend.version(), ", ".join(map(str, backend.devices())), " ".join(_floats(backend))
 

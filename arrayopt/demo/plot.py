@@ -59,7 +59,8 @@ def _fill(panel: Any, title: str, lines: dict[str, Result], plan: Plan) -> None:
     panel.set_yscale("log")
     panel.grid(alpha=0.25)
     panel.spines[["top", "right"]].set_visible(False)
-    panel.legend(frameon=False)
+    for line in panel.legend(frameon=False).get_lines():
+        line.set_linestyle("solid")
 
 
 def _dashes(place: int, lines: int) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from itertools import combinations, groupby
 
 import numpy as np
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -52,17 +53,18 @@ def show(results: list[Result], plan: Plan, console: Console | None = None) -> N
 
 
 def _results(results: list[Result], plan: Plan, levels: str) -> Table:
-    table = Table(title=f"Handwritten digits, {plan.steps} steps of {plan.batch_size} images, seed {plan.seed}")
+    table = Table(
+        box=SIMPLE, title=f"Handwritten digits, {plan.steps} steps of {plan.batch_size} images, seed {plan.seed}"
+    )
     for heading in ("optimizer", "library"):
         table.add_column(heading, no_wrap=True)
     for heading in ("final loss", "accuracy", "seconds"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("loss, log scale", no_wrap=True)
     curves = sparklines([result.losses for result in results], levels)
+    first, last = results[0].library, results[-1].library
     for result, curve in zip(results, curves, strict=True):
-        table.add_row(
-            *_cells(result, plan), curve, end_section=result.library == results[-1].library != results[0].library
-        )
+        table.add_row(*_cells(result, plan), curve, end_section=result.library == last != first)
     return table
 
 
@@ -102,7 +104,7 @@ def _level(height: float, levels: str) -> str:
 
 
 def _differences(results: list[Result]) -> Table:
-    table = Table(title="Largest difference between the final parameters of two libraries")
+    table = Table(box=SIMPLE, title="Largest difference between the final parameters of two libraries")
     for heading in ("optimizer", "difference", "between"):
         table.add_column(heading, no_wrap=True)
     for optimizer, runs in groupby(results, lambda result: result.optimizer):

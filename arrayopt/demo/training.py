@@ -39,14 +39,6 @@ class Result:
     params: Any  # the final parameters, as NumPy arrays
 
 
-def _jitted(step: Step) -> Step:
-    return importlib.import_module("jax").jit(step)
-
-
-# Libraries that want to see the whole step before it runs.
-_COMPILE: dict[str, Callable[[Step], Step]] = {"jax": _jitted}
-
-
 def _step_of(optimizer: GradientTransformation) -> Step:
     """``step(params, state, images, labels) -> (params, state, loss)``."""
 
@@ -56,6 +48,14 @@ def _step_of(optimizer: GradientTransformation) -> Step:
         return apply_updates(params, updates), state, loss
 
     return step
+
+
+def _compiled(step: Step, library: str) -> Step:
+    """The step as its library likes it best: JAX asks to see the whole of it before it runs."""
+    if library != "jax":
+        return step
+    jitted: Step = importlib.import_module("jax").jit(step)
+    return jitted
 
 
 def run(
@@ -76,7 +76,8 @@ def run(
     """
     train, test = data.load(plan.seed)
     params = tree.map(backend.asarray, network.initial(plan.seed))
-    losses, seconds, params = _train(optimizer, backend, plan, params, train, tick)
+    with _one_thread(), np.errstate(over="ignore", invalid="ignore"):  # a run that diverges says so by its loss
+        losses, seconds, params = _train(optimizer, backend, plan, params, train, tick)
     accuracy = network.accuracy(params, *map(backend.asarray, test))
     return Result(name, backend.name, losses, accuracy, seconds, tree.map(backend.to_numpy, params))
 
@@ -89,27 +90,29 @@ def _train(
     train: data.Digits,
     tick: Callable[[], object],
 ) -> tuple[list[float], float, Any]:
-    step = _COMPILE.get(backend.name, lambda step: step)(_step_of(optimizer))
+    step = _compiled(_step_of(optimizer), backend.name)
     state = optimizer.init(params)
-    _warm_up(step, params, state, backend, train, plan)
+    step(params, state, *_first(train, plan, backend))  # dropped: compilation does not count as training
     losses: list[float] = []
     start = time.perf_counter()
-    with np.errstate(over="ignore", invalid="ignore"):  # a run that diverges says so by its loss
-        for batch in data.batches(train, plan.batch_size, plan.steps, plan.seed):
-            params, state, loss = step(params, state, *map(backend.asarray, batch))
-            losses.append(float(loss))
-            tick()
+    for batch in data.batches(train, plan.batch_size, plan.steps, plan.seed):
+        params, state, loss = step(params, state, *map(backend.asarray, batch))
+        losses.append(float(loss))
+        tick()
     return losses, time.perf_counter() - start, params
 
 
-def _warm_up(step: Step, params: Any, state: Any, backend: Backend, train: data.Digits, plan: Plan) -> None:
-    """A step whose result is dropped, so that compilation does not count as training."""
-    for batch in data.batches(train, plan.batch_size, 1, plan.seed):
-        step(params, state, *map(backend.asarray, batch))
+def _first(train: data.Digits, plan: Plan, backend: Backend) -> list[Any]:
+    [batch] = data.batches(train, plan.batch_size, 1, plan.seed)
+    return [backend.asarray(x) for x in batch]
+
+
+def _one_thread() -> Any:
+    """Arrays this small gain nothing by threads, and lose much where other programs want the processor too."""
+    return importlib.import_module("threadpoolctl").threadpool_limits(1)  # comes with scikit-learn
 
 
 def difference(one: Result, other: Result) -> float:
     """The largest difference between the final parameters of two runs."""
-    return max(
-        float(np.max(np.abs(a - b))) for a, b in zip(tree.leaves(one.params), tree.leaves(other.params), strict=True)
-    )
+    pairs = zip(tree.leaves(one.params), tree.leaves(other.params), strict=True)
+    return max(float(np.max(np.abs(a - b))) for a, b in pairs)

@@ -96,9 +96,10 @@ def scale_by_adam(
     who, look_ahead = checks.speaker(), checks.flag("nesterov", nesterov)
     b1, b2 = checks.decay("b1", b1), checks.decay("b2", b2)
     eps, eps_root = checks.nonnegative("eps", eps), checks.nonnegative("eps_root", eps_root)
+    kind = checks.slot_dtype("mu_dtype", mu_dtype)
 
     def init(params: Params) -> ScaleByAdamState:
-        mu = slots_like(who, params, mu_dtype)
+        mu = slots_like(who, params, kind)
         nu = slots_like(who, params, real=True)
         return ScaleByAdamState(counter(params), mu, nu)
 

@@ -98,9 +98,10 @@ def scale_by_ademamix(
     who, alpha = checks.speaker(), checks.nonnegative("alpha", alpha)
     b1, b2, b3 = checks.decay("b1", b1), checks.decay("b2", b2), checks.decay("b3", b3)
     eps, eps_root = checks.nonnegative("eps", eps), checks.nonnegative("eps_root", eps_root)
+    kind = checks.slot_dtype("mu_dtype", mu_dtype)
 
     def init(params: Params) -> ScaleByAdemamixState:
-        m1, m2 = slots_like(who, params, mu_dtype), slots_like(who, params, mu_dtype)
+        m1, m2 = slots_like(who, params, kind), slots_like(who, params, kind)
         nu = slots_like(who, params, real=True)
         return ScaleByAdemamixState(counter(params), counter(params), m1, m2, nu)
 

@@ -96,9 +96,10 @@ def scale_by_adopt(
     who, look_ahead = checks.speaker(), checks.flag("nesterov", nesterov)
     clipping = checks.flag("use_clipping", use_clipping)
     b1, b2, eps = checks.decay("b1", b1), checks.decay("b2", b2), checks.nonnegative("eps", eps)
+    kind = checks.slot_dtype("mu_dtype", mu_dtype)
 
     def init(params: Params) -> ScaleByAdamState:
-        mu = slots_like(who, params, mu_dtype)
+        mu = slots_like(who, params, kind)
         nu = slots_like(who, params, real=True)
         return ScaleByAdamState(counter(params), mu, nu)
 

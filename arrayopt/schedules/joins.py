@@ -27,7 +27,7 @@ def join_schedules(schedules: Sequence[Schedule], boundaries: Sequence[float]) -
       >>> [schedule(k) for k in range(5)]
       [1.0, 1.0, 1.0, 2.0, 2.0]
     """
-    who, parts, starts = checks.speaker(), list(schedules), [0, *boundaries]
+    who, parts, starts = checks.speaker(), list(schedules), [0, *[_whole(step) for step in boundaries]]
     if len(parts) != len(starts):
         raise ValueError(f"{who}: {len(starts)} schedules go with {len(starts) - 1} boundaries; got {len(parts)}.")
     if starts != sorted(starts):
@@ -40,6 +40,11 @@ def join_schedules(schedules: Sequence[Schedule], boundaries: Sequence[float]) -
         return value
 
     return schedule
+
+
+def _whole(step: float) -> float:
+    """The step as an int if it is one: strict libraries compare integer counts with integers only."""
+    return int(step) if step == int(step) else step
 
 
 def warmup_cosine_decay_schedule(

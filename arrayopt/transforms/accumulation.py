@@ -48,10 +48,10 @@ def trace(decay: Scalar, nesterov: bool = False, accumulator_dtype: DType | None
       array([1.5, 1.5])
     """
     who, look_ahead = checks.speaker(), checks.flag("nesterov", nesterov)
-    rate = checks.fixed("decay", decay, 0.0, 1.0)
+    rate, kind = checks.fixed("decay", decay, 0.0, 1.0), checks.slot_dtype("accumulator_dtype", accumulator_dtype)
 
     def init(params: Params) -> TraceState:
-        return TraceState(slots_like(who, params, accumulator_dtype))
+        return TraceState(slots_like(who, params, kind))
 
     def update(updates: Updates, state: TraceState, params: Params = None) -> tuple[Updates, TraceState]:
         del params
@@ -96,9 +96,10 @@ def ema(decay: Scalar, debias: bool = True, accumulator_dtype: DType | None = No
     """
     who, corrected = checks.speaker(), checks.flag("debias", debias)
     rate = checks.decay("decay", checks.fixed("decay", decay))
+    kind = checks.slot_dtype("accumulator_dtype", accumulator_dtype)
 
     def init(params: Params) -> EmaState:
-        return EmaState(counter(params), slots_like(who, params, accumulator_dtype))
+        return EmaState(counter(params), slots_like(who, params, kind))
 
     def update(updates: Updates, state: EmaState, params: Params = None) -> tuple[Updates, EmaState]:
         del params

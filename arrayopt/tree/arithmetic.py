@@ -102,10 +102,10 @@ def _word(name: str, **options: Any) -> Callable[[Array], Array]:
 
 def add(tree_x: Tree, tree_y: Tree, *other_trees: Tree) -> Tree:
     """X + y + …, leaf by leaf."""
-    return map(sum_of, tree_x, tree_y, *other_trees)
+    return map(_sum_of, tree_x, tree_y, *other_trees)
 
 
-def sum_of(x: Any, *ys: Any) -> Any:
+def _sum_of(x: Any, *ys: Any) -> Any:
     for y in ys:
         x = x + y
     return x
@@ -186,7 +186,7 @@ def size(tree: Tree) -> int:
 def _together(parts: list[Any]) -> Any:
     """The sum of scalars of possibly several dtypes, in the widest."""
     double = any([dtypes.is_double(x.dtype) for x in parts])
-    return sum_of(*[_as(x, dtypes.widened(x.dtype, double)) for x in parts])
+    return _sum_of(*[_as(x, dtypes.widened(x.dtype, double)) for x in parts])
 
 
 def sum(tree: Tree) -> Any:

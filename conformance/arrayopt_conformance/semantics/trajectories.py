@@ -25,7 +25,7 @@ Shapes = tuple[tuple[int, ...], ...]
 
 STEPS = 12
 SMALL: Shapes = tuple(SHAPES)
-LARGE: Shapes = ((130, 129), (128, 2, 129), (127, 140))  # adafactor's default factors the first two of these
+LARGE: Shapes = ((130, 129), (128, 1, 129), (127, 140))  # adafactor factors the first two of these by default
 
 # Relative to the largest entry of the leaf so far. No case is wider: also a slot asked to be float32 rounds alike
 # on both sides, but for a double within 1e-16 of the middle between two float32.

@@ -1,0 +1,38 @@
+"""Every law, for every rule with every set of arguments of its oracle, on every library."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from arrayopt_conformance.laws import Law, laws
+from arrayopt_conformance.laws.recipe import Recipe
+from arrayopt_conformance.libraries import Library, libraries
+from arrayopt_conformance.rules import Rule
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Each law on each of the libraries it speaks of."""
+    if "broken_by" in metafunc.fixturenames:
+        return
+    chosen = metafunc.config.getoption("--arrayopt-backend") or list(libraries())
+    found = [library for name, library in libraries().items() if name in chosen]
+    pairs = [(law, library) for law in laws() for library in found if law.speaks_of(library)]
+    metafunc.parametrize(("law", "on"), pairs, ids=[f"{law}-{library}" for law, library in pairs])
+
+
+def recipes(rule: Rule, law: Law) -> Iterator[tuple[str, Recipe]]:
+    """The rule with the arguments of each case; of the first and last case, if more would take too long."""
+    cases = list(rule.cases.items())
+    for name, arguments in cases[:: len(cases) - 1 or 1] if law.dear else cases:
+        yield name, Recipe(rule.make, arguments, rule.name)
+
+
+def test_law(law: Law, rule: Rule, on: Library) -> None:
+    for name, make in recipes(rule, law):
+        try:
+            law.holds(make, on)
+        except Exception as error:
+            error.add_note(f"{rule}, case {name!r}: {make.arguments}")
+            raise
