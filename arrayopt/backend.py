@@ -35,8 +35,9 @@ class Backend:
     def xp(self) -> Namespace:
         """The library's Array API namespace (imports the library at first use)."""
         if self._xp is None:
-            self._xp = cast(Namespace, importlib.import_module(self._module))
-        return self._xp
+            module: Any = importlib.import_module(self._module)
+            self._xp = module
+        return cast(Namespace, self._xp)
 
     # -- points where libraries differ ---------------------------------------------------------------
 

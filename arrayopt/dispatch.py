@@ -23,7 +23,8 @@ def namespace(x: object) -> Namespace:
     """
     found = _namespaces.get(type(x))
     if found is None:
-        found = _namespaces[type(x)] = cast(Namespace, array_api_compat.array_namespace(cast(Any, x)))
+        module: Any = array_api_compat.array_namespace(cast(Any, x))
+        found = _namespaces[type(x)] = module
     return found
 
 

@@ -16,6 +16,7 @@ from arrayopt.demo import data, libraries, rules
 from arrayopt.demo.training import Plan, Result, difference, run
 
 _WIDTH = 20  # characters of a curve
+_NUMBERS = ("final loss", "accuracy", "seconds")
 _LEVELS, _ASCII = "▁▂▃▄▅▆▇█", "_.,-=+*#"
 
 
@@ -47,24 +48,28 @@ def _progress() -> Progress:
 def show(results: list[Result], plan: Plan, console: Console | None = None) -> None:
     """Prints the results, and the differences between libraries if there are several."""
     console = console or Console()
+    console.print(
+        f"Handwritten digits, {plan.steps} steps of {plan.batch_size} images, seed {plan.seed}", style="bold"
+    )
     console.print(_results(results, plan, _LEVELS if console.encoding.startswith("utf") else _ASCII))
     if len({result.library for result in results}) > 1:
+        console.print("Largest difference between libraries in a final parameter", style="bold")
         console.print(_differences(results))
 
 
 def _results(results: list[Result], plan: Plan, levels: str) -> Table:
-    table = Table(
-        box=SIMPLE, title=f"Handwritten digits, {plan.steps} steps of {plan.batch_size} images, seed {plan.seed}"
-    )
-    for heading in ("optimizer", "library"):
-        table.add_column(heading, no_wrap=True)
-    for heading in ("final loss", "accuracy", "seconds"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("loss, log scale", no_wrap=True)
+    table = _table("optimizer", "library", *_NUMBERS, "loss, log scale")
     curves = sparklines([result.losses for result in results], levels)
     first, last = results[0].library, results[-1].library
     for result, curve in zip(results, curves, strict=True):
         table.add_row(*_cells(result, plan), curve, end_section=result.library == last != first)
+    return table
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=SIMPLE)
+    for heading in headings:
+        table.add_column(heading, justify="right" if heading in _NUMBERS else "left", no_wrap=True)
     return table
 
 
@@ -104,9 +109,7 @@ def _level(height: float, levels: str) -> str:
 
 
 def _differences(results: list[Result]) -> Table:
-    table = Table(box=SIMPLE, title="Largest difference between the final parameters of two libraries")
-    for heading in ("optimizer", "difference", "between"):
-        table.add_column(heading, no_wrap=True)
+    table = _table("optimizer", "difference", "between")
     for optimizer, runs in groupby(results, lambda result: result.optimizer):
         table.add_row(optimizer, *_largest(runs))
     return table

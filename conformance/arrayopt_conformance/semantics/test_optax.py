@@ -1,0 +1,89 @@
+"""Every rule that Optax has means what it means there: the same updates, and the same state field by field."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+
+import arrayopt
+from arrayopt_conformance.libraries import Library, has, libraries
+from arrayopt_conformance.rules import Rule, arguments
+from arrayopt_conformance.semantics import optax_rules
+from arrayopt_conformance.semantics.trajectories import (
+    Data,
+    Disagreement,
+    agree,
+    compare,
+    data,
+    double,
+    failures,
+    largest,
+)
+
+pytestmark = pytest.mark.skipif(not (has("jax") and has("optax")), reason="needs jax and optax")
+
+FEW = ((), (5,), (0, 4), (4, 6), (3, 5, 4), (4, 4, 4))
+
+
+def check(rule: Rule, case: str, dtype: str) -> None:
+    """Holds one case to Optax.
+
+    Raises:
+      Disagreement: updates or states differ.
+    """
+    given, jax = data(dtype, FEW), libraries()["jax"]
+    wanted = optax_rules.tolerance(rule, rule.oracle.CASES[case])[0]
+    ours = Run(rule.make(**arguments(rule.oracle.CASES[case])), jax, given, dtype)
+    theirs = Run(optax_rules.made(rule, rule.oracle.CASES[case]), jax, given, dtype)
+    compare_states("the first state", ours.state, theirs.state, wanted)
+    agree(ours.updates(), theirs.updates(), wanted)
+    compare_states("the last state", ours.state, theirs.state, wanted)
+
+
+class Run:
+    """One transform, ours or Optax's, under way on JAX; the parameters move by Python's own sum."""
+
+    def __init__(self, tx: Any, jax: Library, given: Data, dtype: str) -> None:
+        self.tx, self.jax, self.given, self.dtype = tx, jax, given, dtype
+        self.params = jax.tree(given.params, dtype)
+        self.state = tx.init(self.params)
+
+    def updates(self) -> Iterator[list[Any]]:
+        for gs in self.given.gradients:
+            us, self.state = self.tx.update(self.jax.tree(gs, self.dtype), self.state, self.params)
+            self.params = arrayopt.tree.add(self.params, us)
+            yield [np.asarray(u) for u in us]
+
+
+def compare_states(where: str, ours: Any, theirs: Any, tolerance: float) -> None:
+    """Compares two states field by field. Dtypes may differ, and real second moments stand for complex ones.
+
+    Raises:
+      Disagreement: another type, other fields, or another value; the message says where.
+    """
+    if not isinstance(theirs, (tuple, list)):
+        theirs = np.asarray(theirs)
+        return compare(where, np.asarray(ours), theirs, tolerance * largest(theirs))
+    fields, its = getattr(ours, "_fields", len(ours)), getattr(theirs, "_fields", len(theirs))
+    if type(ours).__name__ != type(theirs).__name__ or fields != its:
+        raise Disagreement(f"{where}: {type(ours).__name__}{fields} is {type(theirs).__name__}{its} there.")
+    for i, (mine, other) in enumerate(zip(ours, theirs, strict=True)):
+        name = f".{fields[i]}" if isinstance(fields, tuple) else f"[{i}]"
+        compare_states(where + name, mine, other, tolerance)
+    return None
+
+
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+def test_every_case_agrees_with_optax(rule: Rule, dtype: str) -> None:
+    if optax_rules.counterpart(rule) is None:
+        pytest.skip("Optax has no rule of that name")
+    cases = [name for name, case in rule.oracle.CASES.items() if not optax_rules.obstacle(rule, case, dtype)]
+    if not cases:
+        pytest.skip(f"Optax: {optax_rules.obstacle(rule, rule.oracle.CASES['defaults'], dtype)}")
+    with double(libraries()["jax"]):
+        broken = failures((case, partial(check, rule, case, dtype)) for case in cases)
+    assert not broken
