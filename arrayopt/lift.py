@@ -176,6 +176,10 @@ def _scalar(site: Site, name: str, value: Any, g: Array, double: bool) -> Any:
 
 
 def _stored(site: Site, new: Array, old: Array) -> Array:
+    if not dtypes.is_inexact(old.dtype):
+        raise TypeError(
+            f"{site.who}: {site} meets {dtypes.name(old.dtype)}, which must be floating point or complex."
+        )
     if dtypes.is_complex(new.dtype) and not dtypes.is_complex(old.dtype):
         raise TypeError(
             f"{site.who}: {site} and its parameter must be both real or both complex; one is complex, "

@@ -52,7 +52,10 @@ def show(results: list[Result], plan: Plan, console: Console | None = None) -> N
         f"Handwritten digits, {plan.steps} steps of {plan.batch_size} images, seed {plan.seed}", style="bold"
     )
     console.print(_results(results, plan, _LEVELS if console.encoding.startswith("utf") else _ASCII))
-    if len({result.library for result in results}) > 1:
+    shown = {result.library for result in results}
+    if "jax" in shown:
+        console.print("Seconds do not include a first step in which JAX compiles; the others do not compile.\n")
+    if len(shown) > 1:
         console.print("Largest difference between libraries in a final parameter", style="bold")
         console.print(_differences(results))
 

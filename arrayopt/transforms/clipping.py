@@ -47,7 +47,9 @@ def clip_by_block_rms(threshold: Scalar) -> GradientTransformation:
 
 
 def _within_norm(g: Array, *, length: Array, max_norm: Scalar) -> Array:
-    clipped: Array = where(length <= max_norm, g, (g / length) * max_norm)
+    within = length <= max_norm
+    divisor = where(within, 1.0, length)  # no 0 / 0, not even where it is not selected
+    clipped: Array = where(within, g, g / divisor * max_norm)
     return clipped
 
 

@@ -17,6 +17,10 @@ class TorchBackend(Backend):
         cuda = [torch.device("cuda", i) for i in range(torch.cuda.device_count())]
         return [torch.device("cpu"), *cuda]
 
+    def asarray(self, values: Any, dtype: str | None = None, device: Any = None) -> Any:
+        x = self.xp.asarray(values, device=device, copy=True)  # given a dtype too, it refuses 0-d NumPy arrays
+        return x if dtype is None else self.xp.astype(x, self.dtype(dtype), copy=False)
+
     def to_numpy(self, x: Any) -> Any:
         torch = importlib.import_module("torch")
         x = x.detach().cpu()

@@ -68,6 +68,7 @@ def oracle(
 _SMALL = {"min_dim_size_to_factor": 2}  # so that the leaves of SHAPES are factored
 _MOMENTUM = {"momentum": 0.9, "dtype_momentum": "float64"}
 
+REACH = "leafwise"
 CASES: Cases = {
     "defaults": {},
     "factored": {**_SMALL},

@@ -35,6 +35,7 @@ def oracle(
     return scale_by_learning_rate.leaf(p, us, learning_rate=learning_rate)
 
 
+REACH = "elementwise"
 CASES: Cases = {
     **UNDECAYED,
     "weight_decay": {"learning_rate": 0.1, "weight_decay": 0.3},

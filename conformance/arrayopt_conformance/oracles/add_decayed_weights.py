@@ -23,6 +23,7 @@ def oracle(
 
 RISING = Schedule.of("linear_schedule", init_value=0.02, end_value=0.5, transition_steps=8)
 
+REACH = "elementwise"
 CASES: Cases = {
     "defaults": {},
     "number": {"weight_decay": 0.1},

@@ -41,6 +41,7 @@ def oracle(
     return scale_by_learning_rate.leaf(p, us, learning_rate=learning_rate)
 
 
+REACH = "elementwise"
 CASES: Cases = {
     **{name: {"learning_rate": 0.1, **case} for name, case in DIRECTIONS.items()},
     "schedule": {"learning_rate": DECAYING},

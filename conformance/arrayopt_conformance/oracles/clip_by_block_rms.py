@@ -15,6 +15,7 @@ def oracle(p: Array, gs: Iterable[Array], *, threshold: float) -> Iterator[Array
         yield g / max(1.0, rms(g) / threshold)
 
 
+REACH = "leafwise"
 CASES: Cases = {
     "always": {"threshold": 0.01},
     "sometimes": {"threshold": 1.0},  # the root mean square of the gradients is 1, give or take

@@ -20,6 +20,7 @@ def oracle(params: list[Array], gradients: Iterable[list[Array]], *, max_norm: f
         yield gs if norm <= max_norm else [g * (max_norm / norm) for g in gs]
 
 
+REACH = "treewise"
 CASES: Cases = {
     "always": {"max_norm": 0.5},
     "sometimes": {"max_norm": 24.3},  # about √n for the n elements of SHAPES

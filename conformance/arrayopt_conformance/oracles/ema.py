@@ -18,6 +18,7 @@ def oracle(
         m = stored(m, accumulator_dtype)
 
 
+REACH = "elementwise"
 CASES: Cases = {
     "defaults": {"decay": 0.9},
     "biased": {"decay": 0.9, "debias": False},

@@ -10,4 +10,5 @@ def oracle(p: Array, gs: Iterable[Array]) -> Iterator[Array]:
     yield from gs
 
 
+REACH = "elementwise"
 CASES: Cases = {"defaults": {}}

@@ -11,4 +11,5 @@ def oracle(p: Array, gs: Iterable[Array], *, step_size: float) -> Iterator[Array
         yield step_size * g
 
 
+REACH = "elementwise"
 CASES: Cases = {"shrink": {"step_size": 0.3}, "reverse": {"step_size": -2.0}, "zero": {"step_size": 0.0}}

@@ -42,6 +42,7 @@ def oracle(
         m = stored(m, mu_dtype)  # rounded for the next step, not for this one
 
 
+REACH = "elementwise"
 CASES: Cases = {
     "defaults": {},
     "betas": {"b1": 0.7, "b2": 0.8},

@@ -48,6 +48,7 @@ def oracle(
 _B3 = Schedule.of("linear_schedule", init_value=0.6, end_value=0.95, transition_steps=6)
 _ALPHA = Schedule.of("polynomial_schedule", init_value=0.5, end_value=8, power=2, transition_steps=9)
 
+REACH = "elementwise"
 CASES: Cases = {
     "defaults": {},
     "betas": {"b1": 0.7, "b2": 0.8, "b3": 0.95},

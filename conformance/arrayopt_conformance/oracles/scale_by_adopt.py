@@ -52,6 +52,7 @@ def oracle(
         m = stored(m, mu_dtype)
 
 
+REACH = "elementwise"
 CASES: Cases = {
     "defaults": {},
     "betas": {"b1": 0.7, "b2": 0.8},

@@ -41,6 +41,7 @@ def oracle(
         yield m_hat / (np.sqrt(s_hat) + eps)
 
 
+REACH = "elementwise"
 CASES: Cases = {
     "defaults": {},
     "betas": {"b1": 0.7, "b2": 0.8},

@@ -55,6 +55,7 @@ def oracle(
         yield g / np.sqrt(v)
 
 
+REACH = "leafwise"
 CASES: Cases = {
     "defaults": {},
     "factored": {"min_dim_size_to_factor": 2},

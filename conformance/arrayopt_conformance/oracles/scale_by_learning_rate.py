@@ -20,6 +20,7 @@ def oracle(
             yield -eta * g if flip_sign else eta * g
 
 
+REACH = "elementwise"
 CASES: Cases = {
     "defaults": {},
     "unflipped_defaults": {"flip_sign": False},

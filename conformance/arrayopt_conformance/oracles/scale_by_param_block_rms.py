@@ -15,4 +15,5 @@ def oracle(p: Array, gs: Iterable[Array], *, min_scale: float = 1e-3) -> Iterato
         yield g * max(rms(p), min_scale)
 
 
+REACH = "leafwise"
 CASES: Cases = {"defaults": {}, "sometimes": {"min_scale": 2.0}, "always": {"min_scale": 1e4}}

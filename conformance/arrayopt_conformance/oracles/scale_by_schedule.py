@@ -11,6 +11,7 @@ def oracle(p: Array, gs: Iterable[Array], *, step_size_fn: Callable[[int], float
         yield step_size_fn(k) * g
 
 
+REACH = "elementwise"
 CASES: Cases = {
     "warmup": {"step_size_fn": Schedule.of("linear_schedule", init_value=0.0, end_value=1.0, transition_steps=5)},
     "decay": {"step_size_fn": Schedule.of("exponential_decay", init_value=-0.5, transition_steps=3, decay_rate=0.7)},

@@ -24,6 +24,7 @@ def oracle(
     return scale_by_learning_rate.leaf(p, us, learning_rate=learning_rate)
 
 
+REACH = "elementwise"
 CASES: Cases = {
     "defaults": {"learning_rate": 0.1},
     "schedule": {"learning_rate": DECAYING},

@@ -28,6 +28,7 @@ def oracle(
         m = stored(m, accumulator_dtype)
 
 
+REACH = "elementwise"
 CASES: Cases = {
     "defaults": {"decay": 0.9},
     "nesterov": {"decay": 0.9, "nesterov": True},
