@@ -100,7 +100,9 @@ def limit(x: Array, bound: Scalar) -> Array:
     if not dtypes.is_complex(x.dtype):
         return namespace(x).clip(x, -bound, bound)
     size = magnitude(x)
-    return cast(Array, where(size <= bound, x, x * (bound / size)))
+    within = size <= bound
+    divisor = where(within, 1.0, size)  # no 0 / 0, not even where it is not selected
+    return cast(Array, where(within, x, x * (bound / divisor)))
 
 
 # -- leafwise words: they look at a whole leaf -------------------------------------------------------------

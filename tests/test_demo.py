@@ -143,9 +143,9 @@ def test_numpy_learns_the_digits(numpy_runs: dict[str, training.Result], name: s
 
 
 @pytest.mark.parametrize("name", rules.SHOWN)
-@pytest.mark.parametrize("library", [name for name in libraries.announced() if name != "numpy"])
-def test_libraries_agree(numpy_runs: dict[str, training.Result], name: str, library: str) -> None:
-    result = training.run(name, rules.make(name), backend_or_skip(library), PLAN)
+@pytest.mark.parametrize("chosen", [name for name in libraries.announced() if name != "numpy"])
+def test_libraries_agree(numpy_runs: dict[str, training.Result], name: str, chosen: str) -> None:
+    result = training.run(name, rules.make(name), backend_or_skip(chosen), PLAN)
     # parameters reach 1 and float32 rounds them by 6e-8; 200 steps were measured to part the libraries by 1e-6
     assert training.difference(numpy_runs[name], result) < 1e-5
     assert result.accuracy == pytest.approx(numpy_runs[name].accuracy, abs=2 / 357)

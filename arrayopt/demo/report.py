@@ -54,7 +54,7 @@ def show(results: list[Result], plan: Plan, console: Console | None = None) -> N
     console.print(_results(results, plan, _LEVELS if console.encoding.startswith("utf") else _ASCII))
     shown = {result.library for result in results}
     if "jax" in shown:
-        console.print("Seconds do not include a first step in which JAX compiles; the others do not compile.\n")
+        console.print("Seconds leave out a first step, in which JAX compiles.\n")
     if len(shown) > 1:
         console.print("Largest difference between libraries in a final parameter", style="bold")
         console.print(_differences(results))

@@ -24,7 +24,7 @@ _STEPS, _WHEN = 4, 1  # the bad entry comes on the second of four steps
 @law()
 def bad_entries_stay_where_they_are(make: Recipe, library: Library) -> None:
     """In its place, if the rule is elementwise; in its leaf, if leafwise; the clean steps after it included."""
-    spread = reach(make)
+    spread = make.reach or reach(make)
     if spread == "treewise":
         return
     with np.errstate(all="ignore"):  # NumPy warns of what is done here on purpose

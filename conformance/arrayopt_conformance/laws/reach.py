@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 
 from arrayopt_conformance.harness.data import Shapes, normal
-from arrayopt_conformance.harness.runs import run
 from arrayopt_conformance.laws.recipe import Recipe
 from arrayopt_conformance.libraries import libraries
 
@@ -45,14 +44,19 @@ def _reach(make: Recipe, shapes: Shapes) -> Reach:
 
 
 def _days(shapes: Shapes) -> Updates:
-    """Gradients that grow from step to step, so that what clips or forgets shows it."""
+    """Gradients that grow from step to step, far enough for any bound on them to be reached."""
     days = [normal(shapes, 1 + k) for k in range(_STEPS)]
-    return [{name: g * 3.0**k for name, g in gs.items()} for k, gs in enumerate(days)]
+    return [{name: g * 100.0**k for name, g in gs.items()} for k, gs in enumerate(days)]
 
 
 def _updates(make: Recipe, params: dict[str, Leaf], days: Updates) -> Updates:
-    numpy = libraries()["numpy"]
-    return run(make(), numpy.tree(params, "float32"), [numpy.tree(gs, "float32") for gs in days]).updates
+    numpy, tx = libraries()["numpy"], make()
+    ps = numpy.tree(params, "float32")  # they stay, not to grow with the gradients
+    state, updates = tx.init(ps), []
+    for gs in days:
+        us, state = tx.update(numpy.tree(gs, "float32"), state, ps)
+        updates.append(us)
+    return updates
 
 
 def _same(some: Updates, others: Updates) -> bool:

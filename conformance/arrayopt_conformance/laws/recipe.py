@@ -16,11 +16,13 @@ class Recipe:
       function: that makes it.
       arguments: given by name.
       name: that every error must begin with; None where that is not promised.
+      reach: that is promised; None to go by what is measured.
     """
 
     function: Callable[..., Any]
     arguments: Mapping[str, Any] = field(default_factory=dict[str, Any])
     name: str | None = None
+    reach: str | None = None
 
     def __call__(self) -> Any:
         """The transform."""

@@ -26,7 +26,7 @@ def recipes(rule: Rule, law: Law, library: Library) -> Iterator[tuple[str, Recip
     cases = list(rule.cases.items())
     for name, case in cases[:: len(cases) - 1 or 1] if law.dear else cases:
         arguments = {key: _at_hand(value, library) for key, value in case.items()}
-        yield name, Recipe(rule.make, arguments, rule.name)
+        yield name, Recipe(rule.make, arguments, rule.name, rule.oracle.REACH)
 
 
 def _at_hand(value: Any, library: Library) -> Any:
