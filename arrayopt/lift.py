@@ -117,9 +117,8 @@ def lift(
     rows = _transposed([column.along() for column in columns], len(gs))
     for site, g, row, p in zip(sites, gs, rows, ps, strict=True):
         _check_leaf(site, g, row, p, gs[0])
-    results = [
-        _on_leaf(site, formula, g, row, p, scalars) for site, g, row, p in zip(sites, gs, rows, ps, strict=True)
-    ]
+    words = _Words(scalars)
+    results = [_on_leaf(site, formula, g, row, p, words) for site, g, row, p in zip(sites, gs, rows, ps, strict=True)]
     new, *new_slots = _transposed(results, len(slots) + 1)
     if not slots:
         return spec.unflatten(new)
@@ -150,17 +149,50 @@ class _Column:
 
 
 def _on_leaf(
-    site: Site, formula: Formula, g: Array, slots: Sequence[Array], p: Array | None, scalars: dict[str, Any]
+    site: Site, formula: Formula, g: Array, slots: Sequence[Array], p: Array | None, words: _Words
 ) -> list[Array]:
     met = [g, *slots] if p is None else [g, *slots, p]
-    double = any([dtypes.is_double(x.dtype) for x in met])
-    wide = [cast(x, dtypes.widened(x.dtype, double)) for x in met]
-    words = {name: _scalar(site, name, value, g, double) for name, value in scalars.items()}
-    if p is not None:
-        words["p"] = wide.pop()
-    out = formula(*wide, **words)
+    double, kinds = _widths(g, met)
+    wide = [x if kind is None else cast(x, kind) for x, kind in zip(met, kinds, strict=True)]
+    reads = {} if p is None else {"p": wide.pop()}
+    out = formula(*wide, **words.of(site, g, double), **reads)
     news = out if slots else [out]
-    return [_stored(site, new, old) for new, old in zip(news, [g, *slots], strict=True)]
+    update, *kept = [_stored(site, new, old) for new, old in zip(news, [g, *slots], strict=True)]
+    return [_apart(update, kept), *kept]
+
+
+_known_widths: dict[tuple[Any, ...], tuple[bool, list[str | None]]] = {}
+
+
+def _widths(g: Array, met: Sequence[Array]) -> tuple[bool, list[str | None]]:
+    """Whether a leaf is computed in double, and the dtype each of its arrays is cast to; None: it has it."""
+    key = (type(g), *[x.dtype for x in met])
+    found = _known_widths.get(key)
+    if found is None:
+        double = any([dtypes.is_double(x.dtype) for x in met])
+        kinds = [dtypes.widened(x.dtype, double) for x in met]
+        found = double, [None if kind == dtypes.name(x.dtype) else kind for x, kind in zip(met, kinds, strict=True)]
+        _known_widths[key] = found
+    return found
+
+
+class _Words:
+    """The scalars of an update in the precision of a leaf, cast once for all leaves of that precision."""
+
+    def __init__(self, given: dict[str, Any]) -> None:
+        self.given = given
+        self.cast: dict[bool, dict[str, Any]] = {}
+
+    def of(self, site: Site, g: Array, double: bool) -> dict[str, Any]:
+        if double not in self.cast:
+            kind = "float64" if double else "float32"
+            self.cast[double] = {name: _scalar(site, name, value, g, kind) for name, value in self.given.items()}
+        return self.cast[double]
+
+
+def _apart(update: Array, kept: Sequence[Array]) -> Array:
+    """The update; a copy if it is a slot too, lest whoever changes it in place or donates it change the state."""
+    return namespace(update).astype(update, update.dtype) if any([update is slot for slot in kept]) else update
 
 
 def cast(x: Array, kind: str) -> Array:
@@ -168,24 +200,17 @@ def cast(x: Array, kind: str) -> Array:
     return x if dtypes.name(x.dtype) == kind else namespace(x).astype(x, backend(x).dtype(kind))
 
 
-def _scalar(site: Site, name: str, value: Any, g: Array, double: bool) -> Any:
+def _scalar(site: Site, name: str, value: Any, g: Array, kind: str) -> Any:
     if not is_array(value):
         return value
     _check_scalar_library(site, name, value, g)
-    return cast(value, "float64" if double else "float32")
+    return cast(value, kind)
 
 
 def _stored(site: Site, new: Array, old: Array) -> Array:
-    if not dtypes.is_inexact(old.dtype):
-        raise TypeError(
-            f"{site.who}: {site} meets {dtypes.name(old.dtype)}, which must be floating point or complex."
-        )
-    if dtypes.is_complex(new.dtype) and not dtypes.is_complex(old.dtype):
-        raise TypeError(
-            f"{site.who}: {site} and its parameter must be both real or both complex; one is complex, "
-            f"the other {dtypes.name(old.dtype)}."
-        )
-    new = cast(new, dtypes.name(old.dtype))
+    if new.dtype != old.dtype:
+        _check_narrowing(site, new, old)
+        new = cast(new, dtypes.name(old.dtype))
     return new if new.shape else backend(new).settle(new)
 
 
@@ -218,6 +243,18 @@ def _check_library(site: Site, leaf: Any, other: Any) -> None:
     if namespace(leaf) is not namespace(other):
         raise TypeError(
             f"{site.who}: all arrays must be of one library; {site} meets both {library(other)} and {library(leaf)}."
+        )
+
+
+def _check_narrowing(site: Site, new: Any, old: Any) -> None:
+    if not dtypes.is_inexact(old.dtype):
+        raise TypeError(
+            f"{site.who}: {site} meets {dtypes.name(old.dtype)}, which must be floating point or complex."
+        )
+    if dtypes.is_complex(new.dtype) and not dtypes.is_complex(old.dtype):
+        raise TypeError(
+            f"{site.who}: {site} and its parameter must be both real or both complex; one is complex, "
+            f"the other {dtypes.name(old.dtype)}."
         )
 
 

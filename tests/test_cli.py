@@ -92,10 +92,10 @@ def test_demo_draws(program: Program, tmp_path: Path, ending: str) -> None:
 @pytest.mark.parametrize("rate", ["1e9", "1e38"])
 def test_demo_survives_divergence(program: Program, tmp_path: Path, rate: str) -> None:
     path = tmp_path / "loss.png"
-    libraries_here = ",".join(libraries.working())
-    argv = ["--steps", "30", "--optimizer", "sgd,adam", "--backend", libraries_here]
-    code, out, err = program("demo", *argv, "--learning-rate", rate, "--plot", str(path))
+    argv = ["--steps", "30", "--optimizer", "sgd,adam", "--backend", "all", "--learning-rate", rate]
+    code, out, err = program("demo", *argv, "--plot", str(path))
     assert (code, err) == (0, "")
+    assert ("nan" in out) == (rate == "1e38")
     assert path.exists()
 
 
@@ -192,7 +192,7 @@ def test_backends_lists_every_library(program: Program) -> None:
     first, *rest = out.splitlines()[1:]
     assert first.split()[0] == "numpy"
     assert "float32 float64" in first
-    assert {line.split()[0] for line in rest} == {"cupy", "jax", "torch"}
+    assert {line.split()[0] for line in rest} >= {"cupy", "jax", "torch"}
     for line in rest:
         assert "float32" in line or "missing: " in line
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 
+import arrayopt
 from arrayopt_conformance.laws import Law, laws
 from arrayopt_conformance.laws.recipe import Recipe
 from arrayopt_conformance.libraries import Library, libraries
+from arrayopt_conformance.oracles import Matrices
 from arrayopt_conformance.rules import Rule
 
 
@@ -30,8 +33,17 @@ def recipes(rule: Rule, law: Law, library: Library) -> Iterator[tuple[str, Recip
 
 
 def _at_hand(value: Any, library: Library) -> Any:
-    """An argument; float32 for float64 in JAX without it."""
+    """An argument: in JAX without float64, float32 for it; and a mask for every kind of tree, not only some."""
+    if isinstance(value, Matrices):
+        return partial(_of_rank, value.ndim)
     return "float32" if value == "float64" and value not in library.dtypes else value
+
+
+def _of_rank(least: int, tree: Any) -> Any:
+    def selected(x: Any) -> bool:
+        return bool(x.ndim >= least)
+
+    return arrayopt.tree.map(selected, tree)
 
 
 def test_law(law: Law, rule: Rule, on: Library) -> None:

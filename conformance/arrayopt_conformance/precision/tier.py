@@ -56,35 +56,29 @@ def ulp(x: Array, dtype: str) -> Array:
 
 
 @cache
-def gradients(dtype: str) -> list[list[Array]]:
-    """Normal, each entry with a scale of its own between 1/16 and 16."""
+def inputs(dtype: str) -> Inputs:
+    """Normal gradients, each entry with a scale of its own between 1/16 and 16; parameters that shrink by halves."""
     random = np.random.default_rng(21)
     scales = [np.exp2(random.integers(-4, 5, shape)) for shape in SHAPES]
-    return [[rounded(random.standard_normal(s.shape) * s, dtype) for s in scales] for _ in range(STEPS)]
+
+    def draw(scale: Array) -> Array:
+        return rounded(random.standard_normal(scale.shape) * scale, dtype)
+
+    gradients = [[draw(scale) for scale in scales] for _ in range(STEPS)]
+    return Inputs([[draw(np.full(shape, 2.0**-k)) for shape in SHAPES] for k in range(STEPS)], gradients)
 
 
 @cache
 def reference(rule: Rule, case: str, dtype: str) -> Reference:
     """Runs a case in double, and some times with noise."""
     make, kwargs = rule.make, arguments(rule.oracle.CASES[case])
-    given = _inputs(make(**kwargs), dtype)
+    given = inputs(dtype)
     results = list(answers(make(**kwargs), libraries()["numpy"], given, "float64"))
     spreads = [[np.zeros_like(x) for x in row] for row in results]
     for seed in range(RUNS):
         for row, far, strayed in zip(results, spreads, _with_noise(make(**kwargs), given, seed), strict=True):
             far[:] = [np.maximum(f, abs(s - x)) for f, s, x in zip(far, strayed, row, strict=True)]
     return Reference(given, results, spreads)
-
-
-def _inputs(tx: Any, dtype: str) -> Inputs:
-    """The gradients, and the parameters that they lead to, rounded after each step."""
-    random = np.random.default_rng(22)
-    params = [[rounded(np.asarray(random.standard_normal(shape)), dtype) for shape in SHAPES]]
-    state = tx.init(params[0])
-    for gs in gradients(dtype):
-        us, state = tx.update(gs, state, params[-1])
-        params.append([rounded(p + u, dtype) for p, u in zip(params[-1], us, strict=True)])
-    return Inputs(params[:-1], gradients(dtype))
 
 
 def _with_noise(tx: Any, given: Inputs, seed: int) -> list[list[Array]]:
