@@ -192,7 +192,7 @@ class _Words:
 
 def _apart(update: Array, kept: Sequence[Array]) -> Array:
     """The update; a copy if it is a slot too, lest whoever changes it in place or donates it change the state."""
-    return namespace(update).astype(update, update.dtype) if any([update is slot for slot in kept]) else update
+    return namespace(update).asarray(update, copy=True) if any([update is slot for slot in kept]) else update
 
 
 def cast(x: Array, kind: str) -> Array:

@@ -30,5 +30,9 @@ from arrayopt.tree.arithmetic import update_moment_per_elem_norm as update_momen
 from arrayopt.tree.arithmetic import vdot as vdot
 from arrayopt.tree.arithmetic import where as where
 from arrayopt.tree.arithmetic import zeros_like as zeros_like
+from arrayopt.tree.search import get as get
+from arrayopt.tree.search import get_all_with_path as get_all_with_path
+from arrayopt.tree.search import map_params as map_params
+from arrayopt.tree.search import set as set
 from arrayopt.tree.structure import Spec as Spec
 from arrayopt.tree.structure import flatten as flatten
