@@ -34,10 +34,13 @@ class Backend:
     @property
     def xp(self) -> Namespace:
         """The library's Array API namespace (imports the library at first use)."""
-        if self._xp is None:
-            module: Any = importlib.import_module(self._module)
-            self._xp = module
-        return cast(Namespace, self._xp)
+        return self._xp or self.load()
+
+    def load(self) -> Namespace:
+        """Imports it."""
+        module: Any = importlib.import_module(self._module)
+        self._xp = module
+        return cast(Namespace, module)
 
     # -- points where libraries differ ---------------------------------------------------------------
 

@@ -11,11 +11,13 @@ from types import FrameType
 from typing import Any, cast
 
 from arrayopt import dtypes
+from arrayopt.dispatch import prepare
 from arrayopt.types import Array, DType, Scalar, ScalarOrSchedule
 
 
 def speaker() -> str:
     """The public function of this package that the user called: ``adam``, not the transform inside it."""
+    prepare()  # every transform that is made passes here, and none is made within a compiled function
     frame: FrameType | None = inspect.currentframe()
     who = ""
     while frame is not None and _is_ours(frame.f_globals.get("__name__", "")):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import cache
 from importlib.metadata import entry_points
 from typing import Any, cast
@@ -54,13 +55,25 @@ def _library(xp: Namespace) -> str:
     return rest[0] if first == "array_api_compat" else first
 
 
-@cache
 def backends() -> dict[str, Backend]:
     """Every adapter announced by an installed package, by name; no array library is imported."""
-    found = {point.name: point.load() for point in entry_points(group="arrayopt.backends")}
-    return dict(sorted(found.items()))
+    return dict(sorted(_announced().items()))
+
+
+@cache
+def _announced() -> dict[str, Backend]:
+    found: dict[str, Backend] = {point.name: point.load() for point in entry_points(group="arrayopt.backends")}
+    _backends.update(found)
+    return found
+
+
+def prepare() -> None:
+    """Looks up now what a compiler could not trace later: the adapters, and the namespaces of imported libraries."""
+    for name, found in _announced().items():
+        if name in sys.modules:
+            found.load()
 
 
 def backend_named(name: str) -> Backend:
     """The adapter of that name, or the plain backend for a library that has none."""
-    return backends().get(name) or Backend(name)
+    return _announced().get(name) or Backend(name)

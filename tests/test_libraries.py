@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import pickle
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -103,3 +107,27 @@ def test_a_shell_of_a_cupy_array_is_recognised() -> None:
     assert leaves[0] is shell
     with pytest.raises(TypeError, match=r"adam: all arrays must be of one library; .* numpy and cupy"):
         arrayopt.adam(0.1).init({"a": np.ones(4), "b": shell})
+
+
+RESUMED = """
+import pickle, sys, warnings
+import torch
+import arrayopt
+state, params = pickle.load(open(sys.argv[1], "rb"))
+tx = arrayopt.adamw(0.1)
+warnings.simplefilter("ignore")
+update = torch.compile(tx.update, fullgraph=True, backend="aot_eager")
+u, state = update({"w": torch.ones(3)}, state, params)
+print(int(state[0].count), u["w"].tolist())
+"""
+
+
+def test_a_resumed_run_may_compile_before_anything_ran_eagerly(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    params = {"w": torch.ones(3)}
+    (tmp_path / "saved").write_bytes(pickle.dumps((arrayopt.adamw(0.1).init(params), params)))
+    done = subprocess.run(
+        [sys.executable, "-c", RESUMED, str(tmp_path / "saved")], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("1 [-0.1000")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from arrayopt import checks
 from arrayopt.base import GradientTransformationExtraArgs, with_extra_args_support
@@ -49,14 +49,18 @@ def masked(
       {'w': array([-1., -1.]), 'b': array([1.])}
     """
     who, tx = checks.speaker(), with_extra_args_support(inner)
+    is_function = _is_function(mask)  # asked once: torch.compile cannot trace the question
+
+    def made_for(params: Params) -> Tree:
+        return cast(Any, mask)(params) if is_function else mask
 
     def init(params: Params) -> MaskedState:
-        return MaskedState(tx.init(_hidden(who, _made(mask, params), params)))
+        return MaskedState(tx.init(_hidden(who, made_for(params), params)))
 
     def update(
         updates: Updates, state: MaskedState, params: Params = None, **extra_args: Any
     ) -> tuple[Updates, MaskedState]:
-        made = _made(mask, updates if params is None else params)
+        made = made_for(updates if params is None else params)
         seen = _hidden(who, made, updates)
         seen_params = None if params is None else _hidden(who, made, params)
         if mask_compatible_extra_args:
@@ -65,10 +69,6 @@ def masked(
         return _merged(who, made, new, updates), MaskedState(inner_state)
 
     return GradientTransformationExtraArgs(init, update)
-
-
-def _made(mask: Any, params: Params) -> Tree:
-    return mask(params) if _is_function(mask) else mask
 
 
 def _is_function(mask: Any) -> bool:
@@ -95,7 +95,8 @@ def _merged(who: str, mask: Tree, new: Tree, old: Tree) -> Tree:
     def merged(flag: bool, a: Tree, b: Tree) -> Tree:
         return a if flag else b
 
-    return _choose(who, mask, merged, new, old)
+    leaves, _ = flatten(_choose(who, mask, merged, new, old))
+    return flatten(old)[1].unflatten(leaves)  # None for a whole subtree stays one None
 
 
 def _choose(who: str, mask: Tree, pick: Any, *trees: Tree) -> Tree:
