@@ -21,10 +21,12 @@ class Backend:
     Args:
       name: top-level module of the library, e.g. ``"torch"``.
       namespace: module holding its Array API functions, imported at first use.
+      install: what to give pip to have it.
     """
 
-    def __init__(self, name: str, namespace: str | None = None) -> None:
+    def __init__(self, name: str, namespace: str | None = None, install: str | None = None) -> None:
         self.name = name
+        self._install = install or name
         self._module = namespace or name
         self._xp: Namespace | None = None
 
@@ -68,7 +70,7 @@ class Backend:
     def missing(self) -> str | None:
         """What keeps this library from computing here, or None if nothing does."""
         if importlib.util.find_spec(self.name) is None:
-            return f"pip install 'arrayopt[{self.name}]'"
+            return f"pip install '{self._install}'"
         return None
 
     def version(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from functools import cache
 from importlib.metadata import entry_points
 from typing import Any, cast
@@ -62,9 +63,12 @@ def backends() -> dict[str, Backend]:
 
 @cache
 def _announced() -> dict[str, Backend]:
-    found: dict[str, Backend] = {point.name: point.load() for point in entry_points(group="arrayopt.backends")}
-    _backends.update(found)
-    return found
+    for point in entry_points(group="arrayopt.backends"):
+        try:
+            _backends[point.name] = point.load()
+        except Exception as error:  # somebody's broken adapter must not take NumPy's optimizers with it
+            warnings.warn(f"arrayopt: the adapter {point.value} does not load: {error!r}", stacklevel=2)
+    return dict(_backends)
 
 
 def prepare() -> None:

@@ -13,7 +13,7 @@ import pytest
 from arrayopt_conformance.libraries import Library
 
 import arrayopt
-from arrayopt import dtypes
+from arrayopt import dispatch, dtypes
 from arrayopt.backend import Backend
 from arrayopt.dispatch import backend, backends, is_array, library, namespace
 
@@ -47,7 +47,8 @@ def test_what_computes_here_says_what_it_is(library: Library) -> None:
 
 
 def test_what_is_missing_says_how_to_get_it() -> None:
-    assert Backend("no_such_library").missing() == "pip install 'arrayopt[no_such_library]'"
+    assert Backend("no_such_library").missing() == "pip install 'no_such_library'"
+    assert Backend("no_such_library", install="arrayopt[x]").missing() == "pip install 'arrayopt[x]'"
     for name, found in backends().items():
         missing = found.missing()
         assert missing is None or name in missing or "GPU" in missing
@@ -107,6 +108,23 @@ def test_a_shell_of_a_cupy_array_is_recognised() -> None:
     assert leaves[0] is shell
     with pytest.raises(TypeError, match=r"adam: all arrays must be of one library; .* numpy and cupy"):
         arrayopt.adam(0.1).init({"a": np.ones(4), "b": shell})
+
+
+def test_a_broken_adapter_is_named_and_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken:
+        name, value = "broken", "broken_adapter:backend"
+
+        def load(self) -> None:
+            raise RuntimeError("of old age")
+
+    monkeypatch.setattr(dispatch, "entry_points", lambda group: [Broken()])
+    monkeypatch.setattr(dispatch, "_backends", {})
+    dispatch._announced.cache_clear()
+    try:
+        with pytest.warns(UserWarning, match="broken_adapter:backend does not load: .*of old age"):
+            assert dispatch.backend_named("numpy").name == "numpy"
+    finally:
+        dispatch._announced.cache_clear()
 
 
 RESUMED = """

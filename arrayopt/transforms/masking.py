@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from arrayopt import checks
 from arrayopt.base import GradientTransformationExtraArgs, with_extra_args_support
@@ -49,10 +49,11 @@ def masked(
       {'w': array([-1., -1.]), 'b': array([1.])}
     """
     who, tx = checks.speaker(), with_extra_args_support(inner)
+    given: Any = mask
     is_function = _is_function(mask)  # asked once: torch.compile cannot trace the question
 
     def made_for(params: Params) -> Tree:
-        return cast(Any, mask)(params) if is_function else mask
+        return given(params) if is_function else given
 
     def init(params: Params) -> MaskedState:
         return MaskedState(tx.init(_hidden(who, made_for(params), params)))

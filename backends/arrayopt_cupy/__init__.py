@@ -37,4 +37,4 @@ class CupyBackend(Backend):
         return x.get()
 
 
-backend = CupyBackend("cupy", "array_api_compat.cupy")
+backend = CupyBackend("cupy", "array_api_compat.cupy", "arrayopt[cupy]")

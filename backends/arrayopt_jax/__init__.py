@@ -19,4 +19,4 @@ class JaxBackend(Backend):
         return list(importlib.import_module("jax").devices())
 
 
-backend = JaxBackend("jax", "jax.numpy")
+backend = JaxBackend("jax", "jax.numpy", "arrayopt[jax]")

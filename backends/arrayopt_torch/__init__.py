@@ -29,4 +29,4 @@ class TorchBackend(Backend):
         return x.resolve_conj().numpy()
 
 
-backend = TorchBackend("torch", "array_api_compat.torch")
+backend = TorchBackend("torch", "array_api_compat.torch", "arrayopt[torch]")

@@ -1,0 +1,116 @@
+"""Changes the text of a room, runs it as a module of its own, and asks tier 64 whether it still agrees."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import warnings
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple
+
+import numpy as np
+
+from arrayopt_conformance import mutants
+from arrayopt_conformance.libraries import libraries
+from arrayopt_conformance.rules import Rule, rooms, rules
+from arrayopt_conformance.semantics.trajectories import check_case
+
+
+class Edit(NamedTuple):
+    """One change to the text of a room; ``old`` occurs in it exactly once."""
+
+    title: str
+    old: str
+    new: str
+
+
+class Mutant(NamedTuple):
+    """A room with one change."""
+
+    room: str
+    title: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.room}: {self.title}"
+
+
+@cache
+def judged() -> dict[str, tuple[ModuleType, list[Rule]]]:
+    """Every room that has rules with oracles, with those rules, by the room's name."""
+    found = {}
+    for room in rooms():
+        judges = [rule for rule in rules() if rule.make.__module__ == room.__name__ and rule.oracle]
+        if judges:
+            found[room.__name__.rsplit(".", 1)[-1]] = (room, judges)
+    return found
+
+
+@cache
+def text_of(room: str) -> str:
+    """The room's source."""
+    module, _ = judged()[room]
+    return Path(str(module.__file__)).read_text(encoding="utf-8")
+
+
+@cache
+def tables() -> dict[str, ModuleType]:
+    """What is known of a room's mutants, by the room's name."""
+    names = [module.name for module in pkgutil.iter_modules(mutants.__path__)]
+    return {name: importlib.import_module(f"{mutants.__name__}.{name}") for name in names if name in judged()}
+
+
+def named() -> list[Mutant]:
+    """Every mutant with a name, of all rooms."""
+    return [
+        Mutant(room, edit.title, edited(text_of(room), edit))
+        for room, table in tables().items()
+        for edit in table.NAMED
+    ]
+
+
+def equivalent(room: str) -> dict[str, str]:
+    """The automatic mutants of a room that compute the same, and why."""
+    found: dict[str, str] = getattr(tables().get(room), "EQUIVALENT", {})
+    return found
+
+
+def edited(text: str, edit: Edit) -> str:
+    """The text with the change.
+
+    Raises:
+      ValueError: the old text is not there exactly once: the room has changed, and the mutant must follow it.
+    """
+    if text.count(edit.old) != 1:
+        raise ValueError(f"{edit.title}: {edit.old!r} occurs {text.count(edit.old)} times, not once.")
+    return text.replace(edit.old, edit.new)
+
+
+def executed(mutant: Mutant) -> ModuleType:
+    """The mutant as a module of a name of its own; what it imports from other rooms is unchanged."""
+    module = ModuleType(f"mutant_of_{mutant.room}")
+    exec(compile(mutant.text, f"<{mutant}>", "exec"), vars(module))
+    return module
+
+
+def killer(mutant: Mutant) -> str:
+    """The first case that tells the mutant from the rule, by a wrong value or an exception; empty if it survives."""
+    module = executed(mutant)
+    for dtype in ("float64", "complex128"):
+        for rule in judged()[mutant.room][1]:
+            for case in rule.oracle.CASES:
+                if not _passes(rule, module, case, dtype):
+                    return f"{rule} {case} {dtype}"
+    return ""
+
+
+def _passes(rule: Rule, module: ModuleType, case: str, dtype: str) -> bool:
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            check_case(rule, case, libraries()["numpy"], dtype, make=getattr(module, rule.name))
+        except Exception:
+            return False
+    return True
