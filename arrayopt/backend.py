@@ -58,6 +58,10 @@ class Backend:
         """``x`` as an array, where arithmetic on 0-d arrays may have made it a scalar."""
         return cast(Array, x)
 
+    def copy(self, x: Any) -> Array:
+        """The same values in memory of their own."""
+        return self.xp.asarray(x, copy=True)
+
     def dtype(self, name: str) -> DType:
         """The library's own dtype of that name."""
         try:

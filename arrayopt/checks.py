@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import math
+from collections.abc import Callable, Hashable
 from types import FrameType
 from typing import Any, cast
 
@@ -30,7 +31,13 @@ def _is_ours(module: str) -> bool:
 
 
 def number(
-    name: str, value: Any, low: float = -math.inf, high: float = math.inf, *, below: float = math.inf
+    name: str,
+    value: Any,
+    low: float = -math.inf,
+    high: float = math.inf,
+    *,
+    above: float = -math.inf,
+    below: float = math.inf,
 ) -> ScalarOrSchedule:
     """A hyper-parameter: a finite number, a 0-d array or a schedule.
 
@@ -42,6 +49,7 @@ def number(
       value: what was given.
       low: least value allowed.
       high: greatest value allowed.
+      above: bound that the value must stay above.
       below: bound that the value must stay below.
 
     Raises:
@@ -51,8 +59,8 @@ def number(
     if callable(value):
         return cast(ScalarOrSchedule, value)
     plain = _plain(name, value)
-    if isinstance(plain, float) and not (low <= plain <= high and plain < below and math.isfinite(plain)):
-        raise ValueError(f"{speaker()}: {name} must {_range(low, high, below)}; got {plain:g}.")
+    if isinstance(plain, float) and not (low <= plain <= high and above < plain < below and math.isfinite(plain)):
+        raise ValueError(f"{speaker()}: {name} must {_range(low, high, above, below)}; got {plain:g}.")
     return plain
 
 
@@ -68,13 +76,15 @@ def _plain(name: str, value: Any) -> Scalar:
     return float(value) if type(value).__module__.split(".")[0] in ("numpy", "ml_dtypes") else cast(Array, value)
 
 
-def _range(low: float, high: float, below: float) -> str:
+def _range(low: float, high: float, above: float, below: float) -> str:
     if below < math.inf:
         return f"lie in [{low:g}, {below:g})"
     if high < math.inf:
         return f"lie in [{low:g}, {high:g}]"
     if low > -math.inf:
         return f"be finite and at least {low:g}"
+    if above > -math.inf:
+        return f"be finite and greater than {above:g}"
     return "be a finite number"
 
 
@@ -114,8 +124,9 @@ def slot_dtype(name: str, value: DType | None) -> str | None:
     """
     if value is None:
         return None
-    if not dtypes.is_inexact(value):
-        raise TypeError(f"{speaker()}: {name} must be a floating-point dtype; got {dtypes.name(value)}.")
+    if not isinstance(value, Hashable) or not dtypes.is_inexact(value):
+        got = dtypes.name(value) if isinstance(value, Hashable) else type(value).__name__
+        raise TypeError(f"{speaker()}: {name} must be a floating-point dtype; got {got}.")
     return dtypes.name(value)
 
 
@@ -128,6 +139,17 @@ def flag(name: str, value: Any) -> bool:
     if not isinstance(value, bool):
         raise TypeError(f"{speaker()}: {name} must be True or False; got {type(value).__name__} {value!r}.")
     return value
+
+
+def function(name: str, value: Any) -> Callable[..., Any]:
+    """Something to be called.
+
+    Raises:
+      TypeError: it cannot be.
+    """
+    if not callable(value):
+        raise TypeError(f"{speaker()}: {name} must be a function; got {type(value).__name__} {value!r}.")
+    return cast(Callable[..., Any], value)
 
 
 def need_params(who: str, params: Any) -> None:
@@ -145,12 +167,19 @@ def decay(name: str, value: Any) -> ScalarOrSchedule:
     return number(name, value, low=0.0, below=1.0)
 
 
+def positive(name: str, value: Any) -> ScalarOrSchedule:
+    """A bound that is divided by, greater than 0."""
+    return number(name, value, above=0.0)
+
+
 def nonnegative(name: str, value: Any) -> ScalarOrSchedule:
     """A small constant or a rate, at least 0."""
     return number(name, value, low=0.0)
 
 
-def fixed(name: str, value: Any, low: float = -math.inf, high: float = math.inf) -> Scalar:
+def fixed(
+    name: str, value: Any, low: float = -math.inf, high: float = math.inf, *, above: float = -math.inf
+) -> Scalar:
     """A hyper-parameter that may not be a schedule, where there is no step count to evaluate one at.
 
     Raises:
@@ -159,4 +188,4 @@ def fixed(name: str, value: Any, low: float = -math.inf, high: float = math.inf)
     """
     if callable(value):
         raise TypeError(f"{speaker()}: {name} must be a number or a 0-d array; got a function.")
-    return cast(Scalar, number(name, value, low, high))
+    return cast(Scalar, number(name, value, low, high, above=above))

@@ -39,16 +39,16 @@ class Site(NamedTuple):
 # -- making state -----------------------------------------------------------------------------------------
 
 
-def parameters(who: str, params: Params) -> tuple[list[Array], Spec]:
-    """The leaves of the parameters, each found fit to be optimized.
+def parameters(who: str, params: Params, what: str = "parameter") -> tuple[list[Array], Spec]:
+    """The leaves of the parameters, or of what else a message calls ``what``, each found fit to be optimized.
 
     Raises:
       TypeError: a leaf is no array, neither floating point nor complex, or of another library than the rest.
     """
     leaves, spec = flatten(params)
     for i, leaf in enumerate(leaves):
-        _check_fit(Site(who, "parameter", spec, i), leaf)
-        _check_library(Site(who, "parameter", spec, i), leaf, leaves[0])
+        _check_fit(Site(who, what, spec, i), leaf)
+        _check_library(Site(who, what, spec, i), leaf, leaves[0])
     return leaves, spec
 
 
@@ -192,7 +192,7 @@ class _Words:
 
 def _apart(update: Array, kept: Sequence[Array]) -> Array:
     """The update; a copy if it is a slot too, lest whoever changes it in place or donates it change the state."""
-    return namespace(update).asarray(update, copy=True) if any([update is slot for slot in kept]) else update
+    return backend(update).copy(update) if any([update is slot for slot in kept]) else update
 
 
 def cast(x: Array, kind: str) -> Array:
@@ -203,11 +203,16 @@ def cast(x: Array, kind: str) -> Array:
 def _scalar(site: Site, name: str, value: Any, g: Array, kind: str) -> Any:
     if not is_array(value):
         return value
-    _check_scalar_library(site, name, value, g)
+    check_scalar(site.who, name, value, g)
     return cast(value, kind)
 
 
 def _stored(site: Site, new: Array, old: Array) -> Array:
+    if new.shape != old.shape:
+        raise ValueError(
+            f"{site.who}: {site} meets a state that was not made for it: shape {tuple(old.shape)} would become "
+            f"{tuple(new.shape)}."
+        )
     if new.dtype != old.dtype:
         _check_narrowing(site, new, old)
         new = cast(new, dtypes.name(old.dtype))
@@ -220,6 +225,8 @@ def _stored(site: Site, new: Array, old: Array) -> Array:
 def _check_leaf(site: Site, g: Any, slots: Sequence[Any], p: Any, first: Any) -> None:
     _check_fit(site, g)
     _check_library(site, g, first)
+    if p is not None:
+        _check_fit(site._replace(what="parameter"), p)
     for other in slots if p is None else [*slots, p]:
         _check_library(site, other, g)
     for other in slots if p is None else [p]:
@@ -258,9 +265,10 @@ def _check_narrowing(site: Site, new: Any, old: Any) -> None:
         )
 
 
-def _check_scalar_library(site: Site, name: str, value: Any, g: Any) -> None:
-    if namespace(value) is not namespace(g):
+def check_scalar(who: str, name: str, value: Any, g: Any) -> None:
+    """Raises TypeError if a scalar is an array, but of another library than ``g``."""
+    if is_array(value) and namespace(value) is not namespace(g):
         raise TypeError(
-            f"{site.who}: {name} must be a number or an array of the gradients' library, {library(g)}; "
+            f"{who}: {name} must be a number or an array of the gradients' library, {library(g)}; "
             f"got one of {library(value)}."
         )

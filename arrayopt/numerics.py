@@ -160,8 +160,8 @@ def safe_increment(count: Array) -> Array:
       count: 0-d array of an integer dtype.
 
     Example:
-      >>> import numpy as np
-      >>> safe_increment(np.asarray(2**31 - 1, dtype=np.int32))
+      >>> import arrayopt, numpy as np
+      >>> arrayopt.safe_increment(np.asarray(2**31 - 1, dtype=np.int32))
       array(2147483647, dtype=int32)
     """
     xp = namespace(count)

@@ -1,18 +1,20 @@
 """What the reference makes of the project's docstrings.
 
-``Example:`` is the section of examples; the comment behind a field of a state is its description; and a public name
-in single backticks is a link.
+``Example:`` is the section of examples; ``Source:`` is a paragraph; the comment behind a field of a state is its
+description; and a public name in single backticks is a link.
 """
 
 from __future__ import annotations
 
+import inspect
 import re
 from typing import Any
 
 import griffe
 
 NAME = re.compile(r"(?<!`)`(\w+)`(?!`)")
-EXAMPLE = re.compile(r"^( *)Example:$", re.MULTILINE)
+EXAMPLE = re.compile(r"^Example:$", re.MULTILINE)
+SOURCE = re.compile(r"^Source:\n((?:  .+\n?)+)", re.MULTILINE)
 
 
 class Docstrings(griffe.Extension):
@@ -45,5 +47,6 @@ def comment_of(field: griffe.Attribute) -> str:
 
 def rewritten(text: str, public: set[str]) -> str:
     """A docstring with its examples found and its names linked."""
-    text = EXAMPLE.sub(r"\1Examples:", text)
+    text = EXAMPLE.sub("Examples:", inspect.cleandoc(text))
+    text = SOURCE.sub(lambda match: f"**Source:** {' '.join(match[1].split())}\n", text)
     return NAME.sub(lambda match: f"[`{match[1]}`][arrayopt.{match[1]}]" if match[1] in public else match[0], text)

@@ -160,4 +160,4 @@ def adabelief(
     links = [scale_by_belief(b1, b2, eps, eps_root, nesterov=nesterov)]
     if weight_decay is not None:
         links.append(add_decayed_weights(weight_decay, weight_decay_mask))
-    return chain(*links, scale_by_learning_rate(learning_rate))
+    return chain(*links, scale_by_learning_rate(checks.number("learning_rate", learning_rate)))

@@ -14,12 +14,12 @@ Algorithms 4 (matrices) and 5 (vectors).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from arrayopt import checks
 from arrayopt.base import GradientTransformation, GradientTransformationExtraArgs, init_empty_state
 from arrayopt.dispatch import namespace
-from arrayopt.lift import counter, lift, parameters, zeros_slot
+from arrayopt.lift import check_scalar, counter, lift, parameters, zeros_slot
 from arrayopt.numerics import abs2, at, at_least, ema, mean, real, rms, safe_increment, spread, sqrt, total
 from arrayopt.transforms.accumulation import ema as averaged
 from arrayopt.transforms.clipping import clip_by_block_rms
@@ -116,6 +116,7 @@ def scale_by_factored_rms(
     exponent, eps = checks.fixed("decay_rate", decay_rate, low=0.0), checks.nonnegative("epsilon", epsilon)
     offset = checks.whole("step_offset", step_offset)
     least = checks.whole("min_dim_size_to_factor", min_dim_size_to_factor)
+    decay_at = checks.function("decay_rate_fn", decay_rate_fn)
 
     def init(params: Params) -> FactoredState:
         leaves, spec = parameters(who, params)
@@ -125,7 +126,8 @@ def scale_by_factored_rms(
 
     def update(updates: Updates, state: FactoredState, params: Params = None) -> tuple[Updates, FactoredState]:
         checks.need_params(who, params)
-        d = decay_rate_fn(real(at_least(state.count - offset, 0)), exponent)
+        check_scalar(who, "decay_rate", exponent, state.count)
+        d = decay_at(real(at_least(state.count - offset, 0)), exponent)
         words: dict[str, Any] = {"factored": split, "least": least, **at(state.count, eps=eps)}
         slots = state.v_row, state.v_col, state.v
         u, v_row, v_col, v = lift(who, _factored, updates, *slots, params=params, d=d, **words)
@@ -241,15 +243,19 @@ def adafactor(
       Shazeer, Stern, 2018: Adafactor: Adaptive Learning Rates with Sublinear Memory Cost (arXiv 1804.04235),
       Algorithms 4 and 5.
     """
-    links: list[Any] = [scale_by_factored_rms(factored, decay_rate, decay_offset, min_dim_size_to_factor, eps)]
+    offset, tiny = checks.whole("decay_offset", decay_offset), checks.nonnegative("eps", eps)
+    kind = checks.slot_dtype("dtype_momentum", dtype_momentum)
+    links: list[Any] = [scale_by_factored_rms(factored, decay_rate, offset, min_dim_size_to_factor, tiny)]
     if clipping_threshold is not None:
-        links.append(clip_by_block_rms(clipping_threshold))
+        links.append(clip_by_block_rms(checks.fixed("clipping_threshold", clipping_threshold, above=0.0)))
     if learning_rate is not None:
         links.append(scale_by_learning_rate(learning_rate, flip_sign=False))
     if checks.flag("multiply_by_parameter_scale", multiply_by_parameter_scale):
         links.append(scale_by_param_block_rms())
     if momentum is not None:
-        links.append(averaged(momentum, debias=False, accumulator_dtype=dtype_momentum))
+        rate = checks.decay("momentum", checks.fixed("momentum", momentum))
+        links.append(averaged(cast(Scalar, rate), debias=False, accumulator_dtype=kind))
     if weight_decay_rate is not None:
-        links.append(add_decayed_weights(weight_decay_rate, weight_decay_mask))
+        decay = checks.nonnegative("weight_decay_rate", weight_decay_rate)
+        links.append(add_decayed_weights(decay, weight_decay_mask))
     return chain(*links, scale(-1))

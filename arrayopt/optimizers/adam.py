@@ -159,7 +159,7 @@ def adam(
     """
     return chain(
         scale_by_adam(b1, b2, eps, eps_root, mu_dtype, nesterov=nesterov),
-        scale_by_learning_rate(learning_rate),
+        scale_by_learning_rate(checks.number("learning_rate", learning_rate)),
     )
 
 
@@ -211,5 +211,5 @@ def adamw(
     return chain(
         scale_by_adam(b1, b2, eps, eps_root, mu_dtype, nesterov=nesterov),
         add_decayed_weights(weight_decay, mask),
-        scale_by_learning_rate(learning_rate),
+        scale_by_learning_rate(checks.number("learning_rate", learning_rate)),
     )

@@ -172,5 +172,5 @@ def ademamix(
     return chain(
         scale_by_ademamix(b1, b2, b3, alpha, eps, eps_root, mu_dtype),
         add_decayed_weights(weight_decay, mask),
-        scale_by_learning_rate(learning_rate),
+        scale_by_learning_rate(checks.number("learning_rate", learning_rate)),
     )

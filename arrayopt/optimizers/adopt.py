@@ -95,8 +95,8 @@ def scale_by_adopt(
     """
     who, look_ahead = checks.speaker(), checks.flag("nesterov", nesterov)
     clipping = checks.flag("use_clipping", use_clipping)
-    b1, b2, eps = checks.decay("b1", b1), checks.decay("b2", b2), checks.nonnegative("eps", eps)
-    kind = checks.slot_dtype("mu_dtype", mu_dtype)
+    b1, b2, eps = checks.decay("b1", b1), checks.decay("b2", b2), checks.positive("eps", eps)
+    kind, bound_at = checks.slot_dtype("mu_dtype", mu_dtype), checks.function("clip_value_fn", clip_value_fn)
 
     def init(params: Params) -> ScaleByAdamState:
         mu = slots_like(who, params, kind)
@@ -106,7 +106,7 @@ def scale_by_adopt(
     def update(updates: Updates, state: ScaleByAdamState, params: Params = None) -> tuple[Updates, ScaleByAdamState]:
         del params
         k = state.count
-        bound = clip_value_fn(real(k)) if clipping else None
+        bound = bound_at(real(k)) if clipping else None
         words: dict[str, Any] = {"bound": bound, "nesterov": look_ahead, **at(k, b1=b1, b2=b2, eps=eps)}
         u, mu, nu = lift(who, _adopt, updates, state.mu, state.nu, k=k, **words)
         return u, ScaleByAdamState(safe_increment(k), mu, nu)
@@ -166,5 +166,5 @@ def adopt(
         scale_by_adopt(
             b1, b2, eps, mu_dtype, nesterov=nesterov, use_clipping=use_clipping, clip_value_fn=clip_value_fn
         ),
-        scale_by_learning_rate(learning_rate),
+        scale_by_learning_rate(checks.number("learning_rate", learning_rate)),
     )

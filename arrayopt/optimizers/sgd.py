@@ -7,6 +7,7 @@ Sutskever, Martens, Dahl, Hinton, 2013: On the importance of initialization and 
 
 from __future__ import annotations
 
+from arrayopt import checks
 from arrayopt.base import GradientTransformationExtraArgs, identity
 from arrayopt.transforms.accumulation import trace
 from arrayopt.transforms.combining import chain
@@ -49,5 +50,8 @@ def sgd(
       Sutskever, Martens, Dahl, Hinton, 2013: On the importance of initialization and momentum in deep learning,
       equations 1 to 4; the learning rate multiplies the momentum, as in Optax and Torch.
     """
-    kept = identity() if momentum is None else trace(momentum, nesterov, accumulator_dtype)
-    return chain(kept, scale_by_learning_rate(learning_rate))
+    kind, look_ahead = checks.slot_dtype("accumulator_dtype", accumulator_dtype), checks.flag("nesterov", nesterov)
+    kept = identity()
+    if momentum is not None:
+        kept = trace(checks.fixed("momentum", momentum, 0.0, 1.0), look_ahead, kind)
+    return chain(kept, scale_by_learning_rate(checks.number("learning_rate", learning_rate)))

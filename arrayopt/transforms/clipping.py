@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from arrayopt import checks
 from arrayopt.base import GradientTransformation, init_empty_state
-from arrayopt.lift import lift
+from arrayopt.lift import lift, parameters
 from arrayopt.numerics import at_least, rms, where
 from arrayopt.tree.arithmetic import norm
 from arrayopt.types import Array, OptState, Params, Scalar, Updates
@@ -37,7 +37,7 @@ def clip_by_block_rms(threshold: Scalar) -> GradientTransformation:
     Source:
       Shazeer, Stern, 2018 (arXiv 1804.04235), section 6: Update Clipping.
     """
-    who, bound = checks.speaker(), checks.fixed("threshold", threshold, low=0.0)
+    who, bound = checks.speaker(), checks.fixed("threshold", threshold, above=0.0)
 
     def update(updates: Updates, state: OptState, params: Params = None) -> tuple[Updates, OptState]:
         del params
@@ -84,6 +84,7 @@ def clip_by_global_norm(max_norm: Scalar) -> GradientTransformation:
 
     def update(updates: Updates, state: OptState, params: Params = None) -> tuple[Updates, OptState]:
         del params
+        parameters(who, updates, "gradient")  # found fit before they are summed
         return lift(who, _within_norm, updates, length=norm(updates), max_norm=bound), state
 
     return GradientTransformation(init_empty_state, update)

@@ -110,10 +110,10 @@ def scale_by_learning_rate(
       >>> tx.update(np.ones(2), tx.init(np.ones(2)))[0]
       array([-0.5, -0.5])
     """
+    sign = -1 if checks.flag("flip_sign", flip_sign) else 1
     if learning_rate is None:
         return identity()
     rate: Any = checks.number("learning_rate", learning_rate)
-    sign = -1 if checks.flag("flip_sign", flip_sign) else 1
     if callable(rate):
         schedule: Schedule = rate
         return scale_by_schedule(lambda count: sign * schedule(count))

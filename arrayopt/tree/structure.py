@@ -104,7 +104,8 @@ def flatten(tree: Tree, is_leaf: Callable[[Any], bool] | None = None) -> tuple[l
       is_leaf: says of a subtree that it is to be taken as one leaf.
 
     Example:
-      >>> leaves, spec = flatten({"b": 1, "a": (2, None)})
+      >>> import arrayopt
+      >>> leaves, spec = arrayopt.tree.flatten({"b": 1, "a": (2, None)})
       >>> leaves
       [2, 1]
       >>> spec.unflatten([20, 10])

@@ -58,11 +58,19 @@ class Library:
 
     def tree(self, tree: Any, dtype: str | None = None) -> Any:
         """The tree with arrays of this library for NumPy's."""
-        return arrayopt.tree.map(lambda x: self.asarray(x, dtype), tree)
+
+        def here(x: Any) -> Any:
+            return self.asarray(x, dtype)
+
+        return arrayopt.tree.map(here, tree)
 
     def numpy(self, tree: Any) -> Any:
         """The tree with NumPy arrays for this library's; 16-bit ones widened to float32."""
-        return arrayopt.tree.map(lambda x: _wide(self.backend.to_numpy(x)), tree)
+
+        def there(x: Any) -> Numpy:
+            return _wide(self.backend.to_numpy(x))
+
+        return arrayopt.tree.map(there, tree)
 
 
 def _wide(x: Numpy) -> Numpy:
@@ -92,7 +100,7 @@ def _library(name: str) -> Library:
         importlib.import_module("ml_dtypes")  # teaches NumPy bfloat16
     if name == "jax":
         return _jax()
-    modes = {"eager": as_is, "compile": _compiled} if name == "torch" else {"eager": as_is}
+    modes: dict[str, Wrapper] = {"eager": as_is, "compile": _compiled} if name == "torch" else {"eager": as_is}
     return Library(name, backend_named(name), (*REALS, *COMPLEX), modes)
 
 

@@ -38,3 +38,35 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         from arrayopt_conformance.rules import rules
 
         metafunc.parametrize("rule", rules(), ids=str)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Prints the mutation scores, and every figure that a test recorded under the name ``figure``."""
+    recorded = [
+        (name, str(value))
+        for outcome in ("passed", "failed")
+        for report in terminalreporter.getreports(outcome)
+        for name, value in report.user_properties
+    ]
+    for title, lines in {
+        "mutants killed": _scores([value for name, value in recorded if name == "mutant"]),
+        "figures": sorted([value for name, value in recorded if name == "figure"]),
+    }.items():
+        if lines:
+            terminalreporter.section(title)
+            terminalreporter.write_line("\n".join(lines))
+
+
+def _scores(fates: list[str]) -> list[str]:
+    """A line for each room, and a total: ``adam 7/7 named, 80/80 automatic``."""
+    split = [fate.split() for fate in fates]
+    rooms = [*sorted({room for room, _, _ in split}), "total"] if fates else []
+    kinds = ("named", "automatic")
+    return [f"{room:14}" + ", ".join(filter(None, [_score(room, kind, split) for kind in kinds])) for room in rooms]
+
+
+def _score(room: str, kind: str, fates: list[list[str]]) -> str:
+    found = [fate for where, what, fate in fates if what == kind and room in (where, "total")]
+    alike = found.count("equivalent")
+    score = f"{found.count('killed')}/{len(found) - alike} {kind}"
+    return "" if not found else f"{score} ({alike} equivalent)" if alike else score

@@ -1,4 +1,4 @@
-"""Trees held against each other: of one kind, the same to the last bit, or near. What differs is named by its path."""
+"""Trees held against each other: of one kind, the same to the last bit, or near. What differs is named by path."""
 
 from __future__ import annotations
 
@@ -71,18 +71,35 @@ def assert_same(got: Any, wanted: Any, what: str) -> None:
 
 
 def assert_near(got: Any, wanted: Any, tolerance: float, what: str) -> None:
-    """Structure and shapes agree, and the values up to ``tolerance`` times the greatest in the leaf.
+    """Structure and shapes agree, integers to the bit, and other values up to ``tolerance`` times the scale.
 
-    Entries are not held to their own size: where a sum cancels, its rounding error is that of the summands.
+    The scale is the greatest entry of the leaf and its siblings, such as all of ``mu``. No entry is held to its own
+    size: where a sum cancels, its rounding error is that of the summands.
     """
     assert_structure(got, wanted, what)
-    others = by_path(wanted)
+    others = {path: host(leaf) for path, leaf in by_path(wanted).items()}
+    scales = _scales(others)
     for path, leaf in by_path(got).items():
-        a, b = host(leaf), host(others[path])
+        a, b = host(leaf), others[path]
         assert a.shape == b.shape, f"{what}{path} has shape {a.shape}, not {b.shape}"
+        bound = tolerance * scales.get(_parent(path), 0.0) if b.dtype.kind in "fc" else 0.0
         error = float(np.max(np.abs(a - b), initial=0.0))
-        bound = tolerance * float(np.max(np.abs(b), initial=0.0))
-        assert error <= bound, f"{what}{path} is off by {error:g}, {error / bound if bound else np.inf:g} times too much"
+        assert error <= bound, f"{what}{path} is off by {error:g}, where {bound:g} is allowed"
+
+
+def _scales(leaves: dict[str, npt.NDArray[Any]]) -> dict[str, float]:
+    """The greatest entry among the siblings of each parent."""
+    scales: dict[str, float] = {}
+    for path, leaf in leaves.items():
+        if leaf.dtype.kind in "fc":
+            greatest = float(np.max(np.abs(leaf), initial=0.0))
+            scales[_parent(path)] = max(greatest, scales.get(_parent(path), 0.0))
+    return scales
+
+
+def _parent(path: str) -> str:
+    """A path without its last step: ``".mu['w']"`` to ``".mu"``."""
+    return path[: max(path.rfind("["), path.rfind("."), 0)]
 
 
 def assert_finite(tree: Any, what: str) -> None:

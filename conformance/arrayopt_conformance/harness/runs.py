@@ -49,6 +49,15 @@ def run(
     return done
 
 
+def standing(tx: Any, params: Any, gradients: Iterable[Any]) -> list[Any]:
+    """The updates of each step, the parameters staying where they are."""
+    state, updates = tx.init(params), list[Any]()
+    for gs in gradients:
+        us, state = tx.update(gs, state, params)
+        updates.append(us)
+    return updates
+
+
 def trial(
     tx: Any,
     params: Any,

@@ -1,4 +1,4 @@
-"""Eighteen ways to write a rule that works on the library at hand and fails on another, and one way that works on all.
+"""Eighteen ways to write a rule that works on one library and fails on another, and one that works on all.
 
 Each is a line in a rule that is otherwise sound. They prove the harness: see ``test_harness``.
 """
@@ -9,7 +9,6 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import array_api_compat
 import numpy as np
 
 from arrayopt import GradientTransformation
@@ -74,7 +73,7 @@ def makes_ones_on_the_default_device(xp: Any, g: Any) -> Any:
 
 
 def ties_a_scalar_to_a_device(xp: Any, g: Any) -> Any:
-    return g * xp.asarray(0.9, dtype=g.dtype, device=array_api_compat.device(g))
+    return g * xp.asarray(0.9, dtype=g.dtype, device=g.device)
 
 
 def multiplies_by_a_numpy_scalar(xp: Any, g: Any) -> Any:

@@ -7,7 +7,7 @@ whoever looks at a value (``if``, ``float``, an index) or writes to an array whi
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 from unittest import mock
@@ -31,18 +31,20 @@ def _forbidden(name: str) -> Callable[..., NoReturn]:
 
 
 @contextmanager
-def guarded() -> Iterator[None]:
+def guarded() -> Generator[None]:
     """While it lasts, arrays cannot be looked at or written to, and shapes cannot depend on values."""
     strict = importlib.import_module(NAME)
     flags = strict.ArrayAPIStrictFlags(boolean_indexing=False, data_dependent_shapes=False)
-    banned = {name: _forbidden(name) for name in (*_LOOKS, *_WRITES)}
-    with flags, mock.patch.multiple(type(strict.zeros(())), **banned, create=True):
+    banned: dict[str, Any] = {name: _forbidden(name) for name in (*_LOOKS, *_WRITES)}
+    array = strict.zeros(()).__class__
+    with flags, mock.patch.multiple(array, create=True, **banned):
         yield
 
 
 def abroad(tree: Any) -> Any:
     """The tree on the second device."""
     strict = importlib.import_module(NAME)
+
     def moved(x: Any) -> Any:
         return x.to_device(strict.Device("device1"))
 

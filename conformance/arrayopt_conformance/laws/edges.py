@@ -67,7 +67,8 @@ def _days(library: Library, shape: tuple[int, ...], *, bare: bool) -> list[Any]:
 def empty_trees_pass(make: Recipe, library: Library) -> None:
     """A tree without leaves has an update without leaves."""
     del library  # there is no array to be of one
-    for tree in ({}, [], (), {"b": {"c": None}}):  # not None itself: such parameters are missing
+    empty: list[Any] = [{}, [], (), {"b": {"c": None}}]  # not None itself: such parameters are missing
+    for tree in empty:
         tx = make()
         us, _ = tx.update(tree, tx.init(tree), tree)
         assert_alike(us, tree, f"for {tree}, the update")

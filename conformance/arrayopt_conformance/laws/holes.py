@@ -5,9 +5,11 @@ The others fare as if it were not there. A MaskedNode, ours or Optax's, passes t
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import arrayopt
+from arrayopt.tree.structure import flatten
 from arrayopt_conformance.harness.compare import assert_same, bits, by_path
 from arrayopt_conformance.harness.data import SMALL, gradients, parameters
 from arrayopt_conformance.harness.runs import run
@@ -77,9 +79,10 @@ def a_hole_can_be_filled(make: Recipe, library: Library) -> None:
 
 def _resumed(old: Any, new: Any) -> Any:
     """The new state with the old leaves where the hole was; the same, if they were kept."""
-    leaves, spec = arrayopt.tree.structure.flatten(new)
+    leaves, spec = flatten(new)
     before = by_path(old)
-    return spec.unflatten([before[path] if _HOLE in path else x for path, x in zip(spec.paths(), leaves, strict=True)])
+    both = zip(spec.paths(), leaves, strict=True)
+    return spec.unflatten([before[path] if _HOLE in path else leaf for path, leaf in both])
 
 
 @law()
@@ -97,9 +100,7 @@ def absent_parameters_pass(make: Recipe, library: Library) -> None:
 
 
 def _nothings() -> list[Any]:
-    ours = [None, arrayopt.MaskedNode(), {}, []]
+    found: list[Any] = [None, arrayopt.MaskedNode(), {}, []]
     if has("optax"):
-        import optax
-
-        ours.append(optax.MaskedNode())
-    return ours
+        found.append(importlib.import_module("optax").MaskedNode())
+    return found

@@ -12,7 +12,7 @@ import numpy as np
 import arrayopt
 from arrayopt_conformance.harness.compare import assert_near, assert_same
 from arrayopt_conformance.harness.data import SMALL, gradients, normal, parameters
-from arrayopt_conformance.harness.runs import run
+from arrayopt_conformance.harness.runs import run, standing
 from arrayopt_conformance.laws import law
 from arrayopt_conformance.laws.recipe import Recipe
 from arrayopt_conformance.libraries import Library
@@ -72,22 +72,13 @@ def steps_are_linear_in_the_learning_rate(make: Recipe, library: Library) -> Non
     if "learning_rate" not in make.parameters or make.value("weight_decay_rate"):
         return
     params, days = parameters(library, shapes=SMALL), gradients(library, shapes=SMALL)
-    once = _still(make.but(learning_rate=0.3)(), params, days)
-    twice = _still(make.but(learning_rate=0.6)(), params, days)
+    once = standing(make.but(learning_rate=0.3)(), params, days)
+    twice = standing(make.but(learning_rate=0.6)(), params, days)
 
     def doubled(x: Any) -> Any:
         return x * 2.0
 
     assert_same(arrayopt.tree.map(doubled, once), twice, "at twice the learning rate, the update of step ")
-
-
-def _still(tx: Any, params: Any, days: list[Any]) -> list[Any]:
-    """The updates of each step, the parameters staying where they are."""
-    state, updates = tx.init(params), []
-    for gs in days:
-        us, state = tx.update(gs, state, params)
-        updates.append(us)
-    return updates
 
 
 @law("jax", "torch", dear=True)
@@ -109,9 +100,10 @@ def steps_can_be_differentiated(make: Recipe, library: Library) -> None:
 def _loss(make: Recipe, library: Library) -> Callable[[Any], Any]:
     """Learning rate ↦ Σ p² / 2 after descending it for three steps."""
     start = library.tree(normal(SMALL, 0), "float64")
+    double = dict.fromkeys(make.accepting("DType"), "float64")  # no rounding that the quotient would see
 
     def loss(rate: Any) -> Any:
-        tx, ps = make.but(learning_rate=rate)(), start
+        tx, ps = make.but(learning_rate=rate, **double)(), start
         state = tx.init(ps)
         for _ in range(_STEPS):
             us, state = tx.update(ps, state, ps)

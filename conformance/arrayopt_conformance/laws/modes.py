@@ -16,7 +16,7 @@ import arrayopt
 from arrayopt_conformance.harness.compare import ULP, assert_near
 from arrayopt_conformance.harness.compiled import fresh
 from arrayopt_conformance.harness.data import SMALL, gradients, parameters
-from arrayopt_conformance.harness.runs import run
+from arrayopt_conformance.harness.runs import run, standing
 from arrayopt_conformance.laws import law
 from arrayopt_conformance.laws.recipe import Recipe
 from arrayopt_conformance.libraries import Library
@@ -82,22 +82,13 @@ def vmap_is_a_loop_over_the_batch(make: Recipe, library: Library) -> None:
     batch = [_shifted(parameters(library, shapes=SMALL), i) for i in range(_BATCH)]
     days = [[_shifted(gs, i) for i in range(_BATCH)] for gs in gradients(library, shapes=SMALL)]
     tx, stacked = make(), _stacked(batch, library)
-    state, updates = vmap(tx.init)(stacked), []
+    state, updates = vmap(tx.init)(stacked), list[Any]()
     for day in days:
         us, state = vmap(tx.update)(_stacked(day, library), state, stacked)
         updates.append(us)
-    alone = [_updates(make(), params, [day[i] for day in days]) for i, params in enumerate(batch)]
+    alone = [standing(make(), params, [day[i] for day in days]) for i, params in enumerate(batch)]
     wanted = [_stacked(list(day), library) for day in zip(*alone, strict=True)]
     assert_near(updates, wanted, _FEW, "mapped, the update of step ")
-
-
-def _updates(tx: Any, params: Any, days: list[Any]) -> list[Any]:
-    """The updates of each step, the parameters staying."""
-    state, updates = tx.init(params), []
-    for gs in days:
-        us, state = tx.update(gs, state, params)
-        updates.append(us)
-    return updates
 
 
 def _shifted(tree: Any, i: int) -> Any:

@@ -1,4 +1,4 @@
-"""Transforms survive the harness: a device that is not the default, arrays without values, arrays spread over devices."""
+"""Transforms survive the harness: a device that is not the default, arrays without values, arrays on many devices."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from arrayopt_conformance.harness.compare import assert_alike, by_path, kinds
 from arrayopt_conformance.harness.data import SHAPES, SMALL, Shapes, gradients, parameters
 from arrayopt_conformance.laws import law
 from arrayopt_conformance.laws.recipe import Recipe
-from arrayopt_conformance.libraries import Library
+from arrayopt_conformance.libraries import COMPLEX, Library
 
 _MIXED = [
     ("bfloat16", "float32"),
@@ -66,7 +66,7 @@ def state_stays_of_its_kind(make: Recipe, library: Library) -> None:
 def state_is_of_arrays(make: Recipe, library: Library) -> None:
     """Every leaf of the state is an array as the parameters are; in JAX of a dtype that is no mere guess."""
     params = parameters(library)
-    home = type(params["w"])
+    home = params["w"].__class__
     for path, leaf in by_path(make().init(params)).items():
         assert type(leaf) is home, f"the state{path} is a {type(leaf).__name__}, not a {home.__name__}"
         assert not getattr(leaf, "weak_type", False), f"the state{path} is weakly typed"
@@ -85,11 +85,16 @@ def slots_are_wide(make: Recipe, library: Library) -> None:
 
 @law()
 def dtype_arguments_are_kept_to(make: Recipe, library: Library) -> None:
-    """A slot asked to be of a dtype is so at every step, and the updates do not change theirs."""
+    """A slot asked to be of a dtype is so, and stays so; and the updates do not change theirs."""
     for name in make.accepting("DType"):
-        for wanted in set(library.dtypes) - {"complex64", "complex128"}:
-            recipe = make.but(**{name: wanted})
-            (_, _, first), *later = _steps(recipe, library, ("float32", "float32"), SMALL)
+        heeded: dict[str, set[str]] = {}
+        for wanted in set(library.dtypes) - set(COMPLEX):
+            what = f"with {name}={wanted!r}"
+            (_, _, first), *later = _steps(make.but(**{name: wanted}), library, ("float32", "float32"), SMALL)
+            heeded[wanted] = {dtypes.name(leaf.dtype) for leaf in by_path(first).values()}
             for gs, us, state in later:
-                assert_alike(us, gs, f"with {name}={wanted!r}, the update")
-                assert kinds(state) == kinds(first), f"with {name}={wanted!r}, the state becomes {kinds(state)}"
+                assert_alike(us, gs, f"{what}, the update")
+                assert kinds(state) == kinds(first), f"{what}, the state becomes {kinds(state)}"
+        if len({frozenset(found) for found in heeded.values()}) > 1:  # if there is such a slot at all
+            missed = [wanted for wanted, found in heeded.items() if wanted not in found]
+            assert not missed, f"{name}={missed} is not heeded"

@@ -1,45 +1,20 @@
 """Mutants of every formula, made by rule: no list to be kept.
 
-A formula is a function that a room hands to `lift`, or one of the room's own that such a function calls. One place
-at a time is changed in its syntax tree, and the function written out anew.
+A formula is a function that a room hands to `lift`, one of the room's own that such a function calls, or one that
+stands as a default. One place at a time is changed in its syntax tree, and the function written out anew.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator
+import textwrap
+from collections.abc import Iterator
 from functools import cache
-from typing import Any, NamedTuple, TypeVar
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 from arrayopt_conformance.mutants.engine import Mutant, judged, text_of
-
-STEPS = ("t", "k")  # how formulas call the step
-
-OPERATORS: dict[type[ast.operator], type[ast.operator]] = {
-    ast.Add: ast.Sub,
-    ast.Sub: ast.Add,
-    ast.Mult: ast.Div,
-    ast.Div: ast.Mult,
-    ast.Pow: ast.Mult,
-}
-COMPARISONS: dict[type[ast.cmpop], list[type[ast.cmpop]]] = {
-    ast.Lt: [ast.GtE, ast.LtE],
-    ast.LtE: [ast.Gt, ast.Lt],
-    ast.Gt: [ast.LtE, ast.GtE],
-    ast.GtE: [ast.Lt, ast.Gt],
-    ast.Is: [ast.IsNot],
-    ast.IsNot: [ast.Is],
-}
-
-
-Node = TypeVar("Node", bound=ast.AST)
-
-
-class Words(NamedTuple):
-    """What the names in a formula mean."""
-
-    hyper: list[str]  # its float hyper-parameters
-    numerics: dict[str, str]  # a name for a word of arrayopt.numerics, and the word
+from arrayopt_conformance.mutants.variants import VARIANTS, Words, altered, called
 
 
 class Change(NamedTuple):
@@ -59,7 +34,7 @@ def automatic() -> list[Mutant]:
 def _mutants_of(room: str) -> list[Mutant]:
     text, found = text_of(room), dict[str, Mutant]()
     tree = ast.parse(text)
-    for function in formulas(tree):
+    for function in [*formulas(tree), *makers(tree)]:
         for change in changes(function, Words(_hyper(function), _imported(tree))):
             changed = _with(function, text, rebuilt(function, change.old, change.new))
             found.setdefault(changed, Mutant(room, f"{function.name}: {change.title}", changed))
@@ -67,21 +42,25 @@ def _mutants_of(room: str) -> list[Mutant]:
 
 
 def formulas(tree: ast.Module) -> list[ast.FunctionDef]:
-    """The functions of a module that are handed to ``lift``, and those they call."""
+    """The functions of a module that compute: handed to ``lift``, called by those, or standing as a default."""
     functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
-    found = [
-        functions[node.args[1].id]
+    lifted = [node.args[1] for node in ast.walk(tree) if isinstance(node, ast.Call) and called(node) == "lift"]
+    defaults = [node for function in functions.values() for node in function.args.defaults]
+    names = [node.id for node in [*lifted, *defaults] if isinstance(node, ast.Name) and node.id in functions]
+    for name in names:  # grows while it is read
+        calls = {called(node) for node in ast.walk(functions[name])}
+        names += [helper for helper in functions if helper in calls and helper not in names]
+    return [functions[name] for name in dict.fromkeys(names)]
+
+
+def makers(tree: ast.Module) -> list[ast.FunctionDef]:
+    """The functions that put transforms together: the update of a rule, and what calls ``chain``."""
+    return [
+        node
         for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and _called(node) == "lift" and isinstance(node.args[1], ast.Name)
+        if isinstance(node, ast.FunctionDef)
+        and (node.name == "update" or any(called(inner) == "chain" for inner in ast.walk(node)))
     ]
-    for function in found:  # grows while it is read
-        calls = [functions.get(_called(node)) for node in ast.walk(function) if isinstance(node, ast.Call)]
-        found += [helper for helper in calls if helper and helper not in found]
-    return found
-
-
-def _called(call: ast.Call) -> str:
-    return call.func.id if isinstance(call.func, ast.Name) else ""
 
 
 def _hyper(function: ast.FunctionDef) -> list[str]:
@@ -101,7 +80,8 @@ def _imported(tree: ast.Module) -> dict[str, str]:
 def _with(function: ast.FunctionDef, text: str, changed: Any) -> str:
     """The module's text with the changed function in the place of the function."""
     lines = text.splitlines(keepends=True)
-    return "".join([*lines[: function.lineno - 1], ast.unparse(changed), "\n", *lines[function.end_lineno :]])
+    written = textwrap.indent(ast.unparse(changed), " " * function.col_offset)
+    return "".join([*lines[: function.lineno - 1], written, "\n", *lines[function.end_lineno :]])
 
 
 def rebuilt(node: Any, old: ast.AST, new: ast.AST) -> Any:
@@ -109,15 +89,10 @@ def rebuilt(node: Any, old: ast.AST, new: ast.AST) -> Any:
     if node is old:
         return new
     if isinstance(node, list):
-        return [rebuilt(item, old, new) for item in node]
+        return [rebuilt(item, old, new) for item in list[Any](node)]
     if isinstance(node, ast.AST):
         return altered(node, **{name: rebuilt(value, old, new) for name, value in ast.iter_fields(node)})
     return node
-
-
-def altered(node: Node, **fields: Any) -> Node:
-    """A copy of a node with other fields."""
-    return ast.copy_location(type(node)(**{**dict(ast.iter_fields(node)), **fields}), node)
 
 
 def header(statement: ast.AST) -> str:
@@ -125,20 +100,20 @@ def header(statement: ast.AST) -> str:
     return ast.unparse(statement).splitlines()[0]
 
 
-# -- statements ---------------------------------------------------------------------------------------------
-
-
 def changes(function: ast.FunctionDef, words: Words) -> Iterator[Change]:
     """Every change to a formula."""
     bound = {argument.arg for argument in [*function.args.args, *function.args.kwonlyargs]}
-    for parent in [function, *[node for node in ast.walk(function) if isinstance(node, ast.If)]]:
+    parents = [node for node in ast.walk(function) if node is function or isinstance(node, ast.If)]
+    for parent in parents:
         yield from _swaps(parent)
-        for statement in [*parent.body, *getattr(parent, "orelse", [])]:
+        for statement in [*getattr(parent, "body", []), *getattr(parent, "orelse", [])]:
             yield from _inside(statement, words)
             if isinstance(statement, ast.Assign):
                 if _targets(statement) <= bound:
                     yield Change(f"{header(statement)} -> deleted", statement, ast.Pass())
                 bound |= _targets(statement)
+            elif isinstance(statement, ast.Expr) and "append" in header(statement):
+                yield Change(f"{header(statement)} -> deleted", statement, ast.Pass())
 
 
 def _targets(statement: ast.stmt) -> set[str]:
@@ -150,92 +125,25 @@ def _used(statement: ast.stmt) -> set[str]:
     return {node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
 
 
-def _swaps(parent: ast.FunctionDef | ast.If) -> Iterator[Change]:
+def _swaps(parent: ast.AST) -> Iterator[Change]:
     """Neighbours in the other order, where the second reads what the first wrote, or overwrites what it read."""
-    for i, (a, b) in enumerate(zip(parent.body, parent.body[1:], strict=False)):
+    body: list[ast.stmt] = getattr(parent, "body", [])
+    for i, (a, b) in enumerate(pairwise(body)):
         if isinstance(b, ast.Assign) and (_targets(a) & (_used(b) | _targets(b)) or _targets(b) & _used(a)):
-            swapped = altered(parent, body=[*parent.body[:i], b, a, *parent.body[i + 2 :]])
+            swapped = altered(parent, body=[*body[:i], b, a, *body[i + 2 :]])
             yield Change(f"{header(a)} <-> {header(b)}", parent, swapped)
 
 
 def _inside(statement: ast.stmt, words: Words) -> Iterator[Change]:
-    """Changes to the expressions of a statement, those of statements within it left out."""
-    nodes: list[ast.AST] = [statement]
+    """Changes to the expressions of a statement; not to statements within it, annotations and checks of arguments."""
+    nodes: list[ast.AST] = [] if isinstance(statement, ast.Expr) else [statement]
     for node in nodes:  # grows while it is read
-        nodes += [child for child in ast.iter_child_nodes(node) if not isinstance(child, ast.stmt)]
+        if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("checks."):
+            continue
+        skipped = node.annotation if isinstance(node, ast.AnnAssign) else None
+        inner = [child for child in ast.iter_child_nodes(node) if child is not skipped]
+        nodes += [child for child in inner if not isinstance(child, ast.stmt)]
         for variant in VARIANTS:
             for new in variant(node, words):
                 after = header(rebuilt(statement, node, new))
                 yield Change(f"{header(statement)} -> {after}", node, new)
-
-
-# -- expressions ----------------------------------------------------------------------------------------------
-
-
-def _operator(node: ast.AST, words: Words) -> Iterator[ast.AST]:
-    """+ ↔ −, × ↔ ÷, power to product."""
-    if isinstance(node, ast.BinOp) and type(node.op) in OPERATORS:
-        yield altered(node, op=OPERATORS[type(node.op)]())
-
-
-def _name(node: ast.AST, words: Words) -> Iterator[ast.AST]:
-    """One hyper-parameter for another, the next step for this one."""
-    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
-        if node.id in words.hyper:
-            yield from [altered(node, id=other) for other in words.hyper if other != node.id]
-        if node.id in STEPS:
-            yield ast.BinOp(node, ast.Add(), ast.Constant(1))
-
-
-def _constant(node: ast.AST, words: Words) -> Iterator[ast.AST]:
-    """Another number, the other switch."""
-    if isinstance(node, ast.Constant) and isinstance(node.value, bool):
-        yield altered(node, value=not node.value)
-    elif isinstance(node, ast.Constant) and isinstance(node.value, (int, float)):
-        yield altered(node, value=node.value + 1)
-        yield altered(node, value=node.value - 1)
-
-
-def _comparison(node: ast.AST, words: Words) -> Iterator[ast.AST]:
-    """The opposite, and the bound itself on the other side."""
-    if isinstance(node, ast.Compare):
-        for other in COMPARISONS.get(type(node.ops[0]), []):
-            yield altered(node, ops=[other()])
-
-
-def _switch(node: ast.AST, words: Words) -> Iterator[ast.AST]:
-    """The other branch."""
-    if isinstance(node, (ast.If, ast.IfExp)) and not isinstance(node.test, ast.Compare):
-        yield altered(node, test=ast.UnaryOp(ast.Not(), node.test))
-
-
-def _call(node: ast.AST, words: Words) -> Iterator[ast.AST]:
-    """A word dropped, and the first of two alike arguments in the place of the second."""
-    word = words.numerics.get(_called(node)) if isinstance(node, ast.Call) else None
-    if word is None or not isinstance(node, ast.Call):
-        return
-    yield node.args[1] if word == "where" else node.args[0]
-    if word == "ema":
-        yield altered(node, args=[node.args[1], node.args[0], *node.args[2:]])
-    if word == "where":
-        yield altered(node, args=[node.args[0], node.args[2], node.args[1]])
-
-
-def _order(node: ast.AST, words: Words) -> Iterator[ast.AST]:
-    """Neighbours of a tuple in the other order."""
-    if isinstance(node, ast.Tuple) and isinstance(node.ctx, ast.Load):
-        for i in range(len(node.elts) - 1):
-            elements = [*node.elts[:i], node.elts[i + 1], node.elts[i], *node.elts[i + 2 :]]
-            if ast.dump(node.elts[i]) != ast.dump(node.elts[i + 1]):
-                yield altered(node, elts=elements)
-
-
-def _sign(node: ast.AST, words: Words) -> Iterator[ast.AST]:
-    """No minus."""
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        yield node.operand
-
-
-VARIANTS: list[Callable[[ast.AST, Words], Iterator[ast.AST]]] = [
-    *[_operator, _name, _constant, _comparison, _switch, _call, _order, _sign]
-]

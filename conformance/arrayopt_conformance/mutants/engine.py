@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import warnings
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -17,6 +18,9 @@ from arrayopt_conformance.libraries import libraries
 from arrayopt_conformance.rules import Rule, rooms, rules
 from arrayopt_conformance.semantics.trajectories import check_case
 
+# Where a mutant is run, the quickest first. What NumPy forgives, array-api-strict does not.
+TRIALS = [("numpy", "float64"), ("numpy", "complex128"), ("array_api_strict", "float64")]
+
 
 class Edit(NamedTuple):
     """One change to the text of a room; ``old`` occurs in it exactly once."""
@@ -26,12 +30,13 @@ class Edit(NamedTuple):
     new: str
 
 
-class Mutant(NamedTuple):
+@dataclass(frozen=True)
+class Mutant:
     """A room with one change."""
 
     room: str
     title: str
-    text: str
+    text: str = field(repr=False)
 
     def __str__(self) -> str:
         return f"{self.room}: {self.title}"
@@ -40,7 +45,7 @@ class Mutant(NamedTuple):
 @cache
 def judged() -> dict[str, tuple[ModuleType, list[Rule]]]:
     """Every room that has rules with oracles, with those rules, by the room's name."""
-    found = {}
+    found: dict[str, tuple[ModuleType, list[Rule]]] = {}
     for room in rooms():
         judges = [rule for rule in rules() if rule.make.__module__ == room.__name__ and rule.oracle]
         if judges:
@@ -62,13 +67,9 @@ def tables() -> dict[str, ModuleType]:
     return {name: importlib.import_module(f"{mutants.__name__}.{name}") for name in names if name in judged()}
 
 
-def named() -> list[Mutant]:
-    """Every mutant with a name, of all rooms."""
-    return [
-        Mutant(room, edit.title, edited(text_of(room), edit))
-        for room, table in tables().items()
-        for edit in table.NAMED
-    ]
+def named() -> dict[str, tuple[str, Edit]]:
+    """Every mistake with a name, and the room that it is made in."""
+    return {f"{room}: {edit.title}": (room, edit) for room, table in tables().items() for edit in table.NAMED}
 
 
 def equivalent(room: str) -> dict[str, str]:
@@ -77,15 +78,16 @@ def equivalent(room: str) -> dict[str, str]:
     return found
 
 
-def edited(text: str, edit: Edit) -> str:
-    """The text with the change.
+def edited(room: str, edit: Edit) -> Mutant:
+    """The room with that mistake.
 
     Raises:
       ValueError: the old text is not there exactly once: the room has changed, and the mutant must follow it.
     """
+    text = text_of(room)
     if text.count(edit.old) != 1:
-        raise ValueError(f"{edit.title}: {edit.old!r} occurs {text.count(edit.old)} times, not once.")
-    return text.replace(edit.old, edit.new)
+        raise ValueError(f"{edit.title}: {edit.old!r} occurs {text.count(edit.old)} times in {room}, not once.")
+    return Mutant(room, edit.title, text.replace(edit.old, edit.new))
 
 
 def executed(mutant: Mutant) -> ModuleType:
@@ -98,19 +100,19 @@ def executed(mutant: Mutant) -> ModuleType:
 def killer(mutant: Mutant) -> str:
     """The first case that tells the mutant from the rule, by a wrong value or an exception; empty if it survives."""
     module = executed(mutant)
-    for dtype in ("float64", "complex128"):
-        for rule in judged()[mutant.room][1]:
+    for library, dtype in TRIALS:
+        for rule in judged()[mutant.room][1] if library in libraries() else []:
             for case in rule.oracle.CASES:
-                if not _passes(rule, module, case, dtype):
-                    return f"{rule} {case} {dtype}"
+                if not _passes(rule, module, case, library, dtype):
+                    return f"{rule} {case} {library} {dtype}"
     return ""
 
 
-def _passes(rule: Rule, module: ModuleType, case: str, dtype: str) -> bool:
+def _passes(rule: Rule, module: ModuleType, case: str, library: str, dtype: str) -> bool:
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            check_case(rule, case, libraries()["numpy"], dtype, make=getattr(module, rule.name))
+            check_case(rule, case, libraries()[library], dtype, make=getattr(module, rule.name))
         except Exception:
             return False
     return True

@@ -20,6 +20,7 @@ from .add_decayed_weights import oracle as add_decayed_weights
 from .clip_by_block_rms import oracle as clip_by_block_rms
 from .ema import oracle as ema
 from .scale import oracle as scale
+from .scale_by_factored_rms import FADING
 from .scale_by_factored_rms import oracle as scale_by_factored_rms
 from .scale_by_learning_rate import DECAYING
 from .scale_by_learning_rate import oracle as scale_by_learning_rate
@@ -40,7 +41,7 @@ def oracle(
     momentum: float | None = None,
     dtype_momentum: str = "float32",
     weight_decay_rate: ScalarOrSchedule | None = None,
-    eps: float = 1e-30,
+    eps: ScalarOrSchedule = 1e-30,
     factored: bool = True,
     weight_decay_mask: Mask = None,
 ) -> Iterator[Array]:
@@ -74,6 +75,7 @@ CASES: Cases = {
     "factored": {**_SMALL},
     "unfactored": {**_SMALL, "factored": False},
     "some_factored": {"min_dim_size_to_factor": 5},
+    "just_factored": {"min_dim_size_to_factor": 4},
     "learning_rate": {**_SMALL, "learning_rate": 0.05},
     "schedule": {**_SMALL, "learning_rate": DECAYING},
     "decay_rate": {**_SMALL, "decay_rate": 0.5},
@@ -93,6 +95,7 @@ CASES: Cases = {
     # Each step leaves a tenth of the parameters, which soon are below the floor of 10⁻³.
     "tiny_parameters": {**_SMALL, "learning_rate": 0.1, "weight_decay_rate": 1.0},
     "eps": {**_SMALL, "eps": 1e-3},
+    "eps_schedule": {**_SMALL, "eps": FADING},
     "everything": {
         **_SMALL,
         "learning_rate": DECAYING,

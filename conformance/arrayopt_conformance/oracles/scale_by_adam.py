@@ -7,14 +7,14 @@
 with nesterov  m̂ = β₁·m/(1 − β₁ᵗ⁺¹) + (1 − β₁)·g/(1 − β₁ᵗ).
 
 D. P. Kingma, J. Ba (2014), Adam: A Method for Stochastic Optimization, arXiv:1412.6980, algorithm 1;
-T. Dozat (2016), Incorporating Nesterov Momentum into Adam.
+T. Dozat (2016), Incorporating Nesterov Momentum into Adam. Any of the four numbers may be a schedule.
 """
 
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from . import Array, Cases, leaf_by_leaf, stored
+from . import Array, Cases, ScalarOrSchedule, Schedule, at, leaf_by_leaf, stored
 
 
 @leaf_by_leaf
@@ -22,27 +22,36 @@ def oracle(
     p: Array,
     gs: Iterable[Array],
     *,
-    b1: float = 0.9,
-    b2: float = 0.999,
-    eps: float = 1e-8,
-    eps_root: float = 0.0,
+    b1: ScalarOrSchedule = 0.9,
+    b2: ScalarOrSchedule = 0.999,
+    eps: ScalarOrSchedule = 1e-8,
+    eps_root: ScalarOrSchedule = 0.0,
     mu_dtype: str | None = None,
     nesterov: bool = False,
 ) -> Iterator[Array]:
     m = np.zeros_like(p)
     v = np.zeros(p.shape)
-    for t, g in enumerate(gs, 1):
-        m = b1 * m + (1 - b1) * g
-        v = b2 * v + (1 - b2) * abs(g) ** 2
-        m_hat = m / (1 - b1**t)
+    for k, g in enumerate(gs):
+        t, b1_k, b2_k = k + 1, at(b1, k), at(b2, k)
+        m = b1_k * m + (1 - b1_k) * g
+        v = b2_k * v + (1 - b2_k) * abs(g) ** 2
+        m_hat = m / (1 - b1_k**t)
         if nesterov:
-            m_hat = b1 * m / (1 - b1 ** (t + 1)) + (1 - b1) * g / (1 - b1**t)
-        v_hat = v / (1 - b2**t)
-        yield m_hat / (np.sqrt(v_hat + eps_root) + eps)
+            m_hat = b1_k * m / (1 - b1_k ** (t + 1)) + (1 - b1_k) * g / (1 - b1_k**t)
+        v_hat = v / (1 - b2_k**t)
+        yield m_hat / (np.sqrt(v_hat + at(eps_root, k)) + at(eps, k))
         m = stored(m, mu_dtype)  # rounded for the next step, not for this one
 
 
 REACH = "elementwise"
+# Schedules of all that may have one, each different at every step.
+SCHEDULES = {
+    "b1": Schedule.of("linear_schedule", init_value=0.5, end_value=0.9, transition_steps=20),
+    "b2": Schedule.of("exponential_decay", init_value=0.97, transition_steps=10, decay_rate=0.8),
+    "eps": Schedule.of("exponential_decay", init_value=0.2, transition_steps=3, decay_rate=0.7),
+    "eps_root": Schedule.of("linear_schedule", init_value=0.1, end_value=0.5, transition_steps=20),
+}
+
 CASES: Cases = {
     "defaults": {},
     "betas": {"b1": 0.7, "b2": 0.8},
@@ -51,6 +60,7 @@ CASES: Cases = {
     "eps_root": {"eps_root": 0.05},
     "nesterov": {"nesterov": True},
     "mu_dtype": {"mu_dtype": "float32"},
+    "schedules": SCHEDULES,
     "everything": {
         "b1": 0.8,
         "b2": 0.9,

@@ -6,7 +6,7 @@
     u = (m̂₁ + α(k)·m₂)/(√(v̂ + ε̄) + ε)
 
 M. Pagliardini, P. Ablin, D. Grangier (2024), The AdEMAMix Optimizer: Better, Faster, Older,
-arXiv:2409.03137.
+arXiv:2409.03137. Any of the six numbers may be a schedule.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from . import Array, Cases, ScalarOrSchedule, Schedule, at, leaf_by_leaf, stored
+from .scale_by_adam import SCHEDULES
 
 
 @leaf_by_leaf
@@ -21,26 +22,26 @@ def oracle(
     p: Array,
     gs: Iterable[Array],
     *,
-    b1: float = 0.9,
-    b2: float = 0.999,
+    b1: ScalarOrSchedule = 0.9,
+    b2: ScalarOrSchedule = 0.999,
     b3: ScalarOrSchedule = 0.9999,
     alpha: ScalarOrSchedule = 6.0,
-    eps: float = 1e-8,
-    eps_root: float = 0.0,
+    eps: ScalarOrSchedule = 1e-8,
+    eps_root: ScalarOrSchedule = 0.0,
     mu_dtype: str | None = None,
 ) -> Iterator[Array]:
     m1 = np.zeros_like(p)
     m2 = np.zeros_like(p)
     v = np.zeros(p.shape)
     for k, g in enumerate(gs):
-        t = k + 1
+        t, b1_k, b2_k = k + 1, at(b1, k), at(b2, k)
         b3_k, alpha_k = at(b3, k), at(alpha, k)
-        m1 = b1 * m1 + (1 - b1) * g
+        m1 = b1_k * m1 + (1 - b1_k) * g
         m2 = b3_k * m2 + (1 - b3_k) * g
-        v = b2 * v + (1 - b2) * abs(g) ** 2
-        m1_hat = m1 / (1 - b1**t)
-        v_hat = v / (1 - b2**t)
-        yield (m1_hat + alpha_k * m2) / (np.sqrt(v_hat + eps_root) + eps)
+        v = b2_k * v + (1 - b2_k) * abs(g) ** 2
+        m1_hat = m1 / (1 - b1_k**t)
+        v_hat = v / (1 - b2_k**t)
+        yield (m1_hat + alpha_k * m2) / (np.sqrt(v_hat + at(eps_root, k)) + at(eps, k))
         m1, m2 = stored(m1, mu_dtype), stored(m2, mu_dtype)
 
 
@@ -60,6 +61,7 @@ CASES: Cases = {
     "eps": {"b3": 0.95, "eps": 0.1},
     "eps_root": {"b3": 0.95, "eps_root": 0.05},
     "mu_dtype": {"b3": 0.95, "mu_dtype": "float32"},
+    "schedules": {**SCHEDULES, "b3": _B3, "alpha": _ALPHA},
     "everything": {
         "b1": 0.8,
         "b2": 0.9,

@@ -9,7 +9,7 @@ and from then on, normalising by the v of the step before, without bias correcti
     v ← β₂·v + (1 − β₂)·|g|²
     u = m, with nesterov u = β₁·m + (1 − β₁)·r
 
-A complex r is clipped in magnitude.
+A complex r is clipped in magnitude. Any of the three numbers may be a schedule.
 
 S. Taniguchi et al. (2024), ADOPT: Modified Adam Can Converge with Any β₂ with the Optimal Rate,
 arXiv:2411.02853.
@@ -19,7 +19,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
-from . import Array, Cases, Power, leaf_by_leaf, stored
+from . import Array, Cases, Power, ScalarOrSchedule, at, leaf_by_leaf, stored
+from .scale_by_adam import SCHEDULES
 
 
 @leaf_by_leaf
@@ -27,9 +28,9 @@ def oracle(
     p: Array,
     gs: Iterable[Array],
     *,
-    b1: float = 0.9,
-    b2: float = 0.9999,
-    eps: float = 1e-6,
+    b1: ScalarOrSchedule = 0.9,
+    b2: ScalarOrSchedule = 0.9999,
+    eps: ScalarOrSchedule = 1e-6,
     mu_dtype: str | None = None,
     nesterov: bool = False,
     use_clipping: bool = True,
@@ -42,13 +43,14 @@ def oracle(
             v = abs(g) ** 2
             yield np.zeros_like(p)
             continue
-        r = g / np.maximum(np.sqrt(v), eps)
+        b1_k, b2_k = at(b1, k), at(b2, k)
+        r = g / np.maximum(np.sqrt(v), at(eps, k))
         if use_clipping:
             c = clip_value_fn(k)
             r = np.where(abs(r) > c, c * np.sign(r), r)
-        m = b1 * m + (1 - b1) * r
-        v = b2 * v + (1 - b2) * abs(g) ** 2
-        yield b1 * m + (1 - b1) * r if nesterov else m
+        m = b1_k * m + (1 - b1_k) * r
+        v = b2_k * v + (1 - b2_k) * abs(g) ** 2
+        yield b1_k * m + (1 - b1_k) * r if nesterov else m
         m = stored(m, mu_dtype)
 
 
@@ -63,6 +65,7 @@ CASES: Cases = {
     "unclipped": {"use_clipping": False},
     "unclipped_eps": {"b2": 0.8, "eps": 0.7, "use_clipping": False},
     "clip_value_fn": {"clip_value_fn": Power(0.5)},
+    "schedules": {name: SCHEDULES[name] for name in ("b1", "b2", "eps")},
     "everything": {
         "b1": 0.8,
         "b2": 0.9,

@@ -8,14 +8,15 @@ with the new m inside s, and ε̄ part of the s that is kept, so it accumulates 
 with nesterov  m̂ = β₁·m/(1 − β₁ᵗ⁺¹) + (1 − β₁)·g/(1 − β₁ᵗ).
 
 J. Zhuang et al. (2020), AdaBelief Optimizer: Adapting Stepsizes by the Belief in Observed Gradients,
-arXiv:2010.07468, algorithm 2.
+arXiv:2010.07468, algorithm 2. Any of the four numbers may be a schedule.
 """
 
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from . import Array, Cases, leaf_by_leaf
+from . import Array, Cases, ScalarOrSchedule, at, leaf_by_leaf
+from .scale_by_adam import SCHEDULES
 
 
 @leaf_by_leaf
@@ -23,22 +24,23 @@ def oracle(
     p: Array,
     gs: Iterable[Array],
     *,
-    b1: float = 0.9,
-    b2: float = 0.999,
-    eps: float = 1e-16,
-    eps_root: float = 1e-16,
+    b1: ScalarOrSchedule = 0.9,
+    b2: ScalarOrSchedule = 0.999,
+    eps: ScalarOrSchedule = 1e-16,
+    eps_root: ScalarOrSchedule = 1e-16,
     nesterov: bool = False,
 ) -> Iterator[Array]:
     m = np.zeros_like(p)
     s = np.zeros(p.shape)
-    for t, g in enumerate(gs, 1):
-        m = b1 * m + (1 - b1) * g
-        s = b2 * s + (1 - b2) * abs(g - m) ** 2 + eps_root
-        m_hat = m / (1 - b1**t)
+    for k, g in enumerate(gs):
+        t, b1_k, b2_k = k + 1, at(b1, k), at(b2, k)
+        m = b1_k * m + (1 - b1_k) * g
+        s = b2_k * s + (1 - b2_k) * abs(g - m) ** 2 + at(eps_root, k)
+        m_hat = m / (1 - b1_k**t)
         if nesterov:
-            m_hat = b1 * m / (1 - b1 ** (t + 1)) + (1 - b1) * g / (1 - b1**t)
-        s_hat = s / (1 - b2**t)
-        yield m_hat / (np.sqrt(s_hat) + eps)
+            m_hat = b1_k * m / (1 - b1_k ** (t + 1)) + (1 - b1_k) * g / (1 - b1_k**t)
+        s_hat = s / (1 - b2_k**t)
+        yield m_hat / (np.sqrt(s_hat) + at(eps, k))
 
 
 REACH = "elementwise"
@@ -50,5 +52,6 @@ CASES: Cases = {
     "eps": {"eps": 0.1},
     "eps_root": {"b2": 0.9, "eps_root": 0.05},
     "nesterov": {"nesterov": True},
+    "schedules": SCHEDULES,
     "everything": {"b1": 0.8, "b2": 0.9, "eps": 0.1, "eps_root": 0.05, "nesterov": True},
 }

@@ -8,7 +8,7 @@ D. S. Parker, 1997: Monte Carlo Arithmetic: exploiting randomness in floating-po
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any, ClassVar
 from unittest import mock
@@ -43,8 +43,8 @@ class Noisy(np.ndarray[Any, Any]):
         return noisy(result if ufunc in EXACT else shaken(result))
 
     def __array_function__(self, func: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
-        result = super().__array_function__(func, types, args, kwargs)
-        return noisy(result) if isinstance(result, (np.ndarray, np.generic)) else result
+        result: Any = super().__array_function__(func, types, args, kwargs)
+        return noisy(result) if hasattr(result, "dtype") else result
 
 
 def noisy(x: Any) -> Any:
@@ -54,7 +54,7 @@ def noisy(x: Any) -> Any:
 
 def bare(x: Any) -> Any:
     """The array as a plain one."""
-    return x.view(np.ndarray) if isinstance(x, Noisy) else x
+    return np.asarray(x) if hasattr(x, "dtype") else x
 
 
 def shaken(x: Any) -> Any:
@@ -63,32 +63,36 @@ def shaken(x: Any) -> Any:
         return x
     with np.errstate(over="ignore", under="ignore"):
         exact = np.float32(x) == x
-    return np.where(exact, x, x * (1 + HALF_ULP * Noisy.random.uniform(-1, 1, np.shape(x))))
+    factor = 1 + HALF_ULP * Noisy.random.uniform(-1, 1, np.shape(x))
+    return x * np.where(exact, 1.0, factor)
 
 
-def _sum(x: Any, axis: Any = 0, dtype: Any = None, **kwargs: Any) -> Any:
+def _sum(x: Array, axis: int | tuple[int, ...] | None = 0, **kwargs: Any) -> Any:
     """A sum formed one by one, every partial sum rounded."""
-    axes = tuple(range(x.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    last = np.moveaxis(x, axes, range(x.ndim - len(axes), x.ndim)).reshape(*_kept(x.shape, axes), -1)
-    partial = np.add.accumulate(last, axis=-1)
-    errors = shaken(partial) - partial
-    plain = np.add.reduce(x, axis=axis, dtype=dtype, **kwargs)
-    return plain + errors.sum(axis=-1).reshape(np.shape(plain))
-
-
-def _kept(shape: tuple[int, ...], axes: tuple[int, ...]) -> list[int]:
-    return [size for axis, size in enumerate(shape) if axis not in axes and axis - len(shape) not in axes]
+    axes = range(x.ndim) if axis is None else [a % x.ndim for a in np.atleast_1d(axis)]
+    kept = [size for a, size in enumerate(x.shape) if a not in axes]
+    rows = np.moveaxis(x, list(axes), list(range(-len(axes), 0))).reshape(*kept, -1)
+    partial = np.add.accumulate(rows, axis=-1)
+    plain = np.add.reduce(x, axis=axis, **kwargs)
+    return plain + (shaken(partial) - partial).sum(axis=-1).reshape(np.shape(plain))
 
 
 @contextmanager
-def arithmetic(seed: int) -> Iterator[Callable[[Array], Array]]:
+def arithmetic(seed: int) -> Generator[Callable[[Array], Array]]:
     """Within it all that NumPy's backend makes of noisy arrays is noisy; gives the function that makes the first."""
     Noisy.random = np.random.default_rng(seed)
-    numpy = backend_named("numpy")
-    clip = numpy.xp.clip  # array-api-compat's own, which answers plain arrays
+    numpy: Any = backend_named("numpy")
+    plain_clip: Callable[..., Any] = numpy.xp.clip  # array-api-compat's own
+
+    def clip(x: Any, *args: Any, **kwargs: Any) -> Any:
+        return noisy(plain_clip(bare(x), *args, **kwargs))
+
+    def counter(like: Any) -> Any:
+        return noisy(np.zeros((), dtype=np.int32))
+
     with (
-        mock.patch.object(numpy, "counter", lambda like: noisy(np.zeros((), dtype=np.int32))),
+        mock.patch.object(numpy, "counter", counter),
         mock.patch.object(numpy, "settle", noisy),
-        mock.patch.object(numpy.xp, "clip", lambda *args, **kwargs: noisy(clip(*map(bare, args), **kwargs))),
+        mock.patch.object(numpy.xp, "clip", clip),
     ):
         yield noisy

@@ -16,6 +16,9 @@ Arguments = dict[str, Any]
 # Optax computes Adafactor's decay in float32 whatever the precision asked for.
 IN_FLOAT32 = ("adafactor", "scale_by_factored_rms")
 
+# What Optax takes as a number only.
+NUMBERS = ("b1", "b2", "eps", "eps_root", "epsilon")
+
 
 @cache
 def optax() -> Any:
@@ -44,13 +47,9 @@ def made(rule: Rule, case: Arguments) -> Any:
     return make(**kwargs)
 
 
-def _adabelief(
-    learning_rate: Any, weight_decay: Any = None, weight_decay_mask: Any = None, **kwargs: Any
-) -> Any:
+def _adabelief(learning_rate: Any, weight_decay: Any = None, weight_decay_mask: Any = None, **kwargs: Any) -> Any:
     decay = [] if weight_decay is None else [optax().add_decayed_weights(weight_decay, weight_decay_mask)]
-    return optax().chain(
-        optax().scale_by_belief(**kwargs), *decay, optax().scale_by_learning_rate(learning_rate)
-    )
+    return optax().chain(optax().scale_by_belief(**kwargs), *decay, optax().scale_by_learning_rate(learning_rate))
 
 
 def argument(value: Any) -> Any:
@@ -75,6 +74,10 @@ def narrow_schedule(marker: Schedule) -> Callable[[Any], Any]:
 
 def obstacle(rule: Rule, case: Arguments, dtype: str) -> str:
     """Why Optax cannot run a case; empty if it can."""
+    if any(isinstance(case.get(name), Schedule) for name in NUMBERS):
+        return "it takes no schedule there"
+    if case.get("max_norm") == 0:
+        return "zero gradients over their zero norm are NaN there"
     if case.get("step_offset") or case.get("decay_offset"):
         return "its decay is NaN before the offset"
     if dtype == "complex128" and rule.name.endswith("adopt") and case.get("use_clipping", True):

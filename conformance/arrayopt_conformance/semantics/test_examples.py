@@ -25,7 +25,7 @@ EXAMPLES: dict[str, tuple[Callable[..., Any], float, str]] = {
 def descent(tx: Any, library: Library, dtype: str) -> str:
     """What the example prints."""
     x = library.asarray(np.asarray([1.0, 2.0, 3.0]), dtype)
-    state, printed = tx.init(x), []
+    state, printed = tx.init(x), list[str]()
     for _ in range(5):
         updates, state = tx.update(2 * x, state, x)
         x = arrayopt.apply_updates(x, updates)

@@ -58,5 +58,9 @@ def test_an_integer_array_gives_an_array(library: Library, single: bool) -> None
 @pytest.mark.parametrize("case", CASES)
 def test_optax_has_the_same_values(case: str) -> None:
     theirs = optax_rules.narrow_schedule(CASES[case])
+
+    def number(k: int) -> float:
+        return float(theirs(k))
+
     with double(libraries()["jax"]):
-        check(lambda k: float(theirs(k)), list(STEPS), libraries()["numpy"], case, 1e-14)
+        check(number, list(STEPS), libraries()["numpy"], case, 1e-14)

@@ -24,7 +24,9 @@ Trajectory = Iterable[list[Array]]
 Shapes = tuple[tuple[int, ...], ...]
 
 STEPS = 12
+STILL = 5  # the step at which every gradient is zero
 SMALL: Shapes = tuple(SHAPES)
+FEW: Shapes = ((), (5,), (0, 4), (4, 6), (3, 5, 4))  # for complex numbers, to which an axis is an axis
 LARGE: Shapes = ((130, 129), (128, 1, 129), (127, 140))  # adafactor factors the first two of these by default
 
 # Relative to the largest entry of the leaf so far. No case is wider: also a slot asked to be float32 rounds alike
@@ -45,13 +47,15 @@ class Disagreement(AssertionError):
 
 @cache
 def data(dtype: str, shapes: Shapes = SMALL, steps: int = STEPS) -> Data:
-    """Standard-normal parameters and gradients, float64 or complex128; always the same."""
+    """Standard-normal parameters and gradients, float64 or complex128; always the same. One step has none at all."""
     random = np.random.default_rng(20)
 
     def draw() -> list[Array]:
         return [_normal(random, shape, dtype) for shape in shapes]
 
-    return Data(draw(), [draw() for _ in range(steps)])
+    params, gradients = draw(), [draw() for _ in range(steps)]
+    gradients[STILL] = [0 * g for g in gradients[STILL]]
+    return Data(params, gradients)
 
 
 def _normal(random: np.random.Generator, shape: tuple[int, ...], dtype: str) -> Array:

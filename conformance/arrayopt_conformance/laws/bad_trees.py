@@ -1,0 +1,147 @@
+"""Trees that do not fit are refused where they do not fit, and nothing is written to; or they do not matter.
+
+A transform that looks at the gradients only cannot know that a parameter has another shape. Then the update must be
+like the gradient, and the state stay of its kind: nothing may be broadcast or promoted in silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+import arrayopt
+from arrayopt_conformance.harness.compare import assert_alike, assert_same, by_path, kinds, snapshot
+from arrayopt_conformance.harness.data import SMALL, gradients, parameters
+from arrayopt_conformance.laws import law
+from arrayopt_conformance.laws.moving import moved
+from arrayopt_conformance.laws.recipe import Recipe
+from arrayopt_conformance.laws.refusals import refused
+from arrayopt_conformance.libraries import Library, libraries
+
+_PATH = "['layer']['w']"
+
+
+def _nested(tree: Any, **changes: Any) -> dict[str, Any]:
+    return {"layer": {**tree, **changes}, "s": tree["s"]}
+
+
+def _good(library: Library) -> tuple[Any, Any]:
+    """Parameters and gradients."""
+    (gs,) = gradients(library, shapes=SMALL, steps=1)
+    return parameters(library, shapes=SMALL), gs
+
+
+def _assert_refused_or_unheeded(make: Recipe, what: str, gs: Any, state: Any, params: Any, *names: str) -> None:
+    """Refused, with the names in the message; or done with as if nothing were wrong. Nothing is written to."""
+    tx, done = make(), list[Any]()
+    before = snapshot((gs, state, params))
+    if not refused(make, what, lambda: done.append(tx.update(gs, state, params)), *names):
+        ((us, new),) = done
+        assert_alike(us, gs, f"with {what}, the update")
+        assert kinds(new) == kinds(state), f"with {what}, the state becomes {kinds(new)}"
+    assert snapshot((gs, state, params)) == before, f"{what} is written to"
+
+
+@law()
+def shapes_must_fit(make: Recipe, library: Library) -> None:
+    """A gradient, or a parameter, of another shape, also of one that would broadcast."""
+    params, gs = _good(library)
+    state = make().init(_nested(params))
+    for shape in ((6, 5), (5, 1), (30,), ()):
+        other = library.asarray(np.ones(shape), "float32")
+        what = f"for shape (5, 6) one of {shape}"
+        _assert_refused_or_unheeded(make, what, _nested(gs, w=other), state, _nested(params), _PATH)
+        _assert_refused_or_unheeded(make, what, _nested(gs), state, _nested(params, w=other), _PATH)
+
+
+@law()
+def structures_must_fit(make: Recipe, library: Library) -> None:
+    """A leaf too many, one too few, another container, a leaf for a subtree."""
+    params, gs = _good(library)
+    state = make().init(_nested(params))
+    for what, layer in (
+        ("a leaf too many", {**gs, "x": gs["s"]}),
+        ("a leaf too few", {"w": gs["w"]}),
+        ("a list for a dict", [gs["s"], gs["w"]]),
+        ("a leaf for a dict", gs["w"]),
+    ):
+        wrong = {"layer": layer, "s": gs["s"]}
+        _assert_refused_or_unheeded(make, what, wrong, state, _nested(params), "['layer']")
+        _assert_refused_or_unheeded(make, what, _nested(gs), state, wrong, "['layer']")
+
+
+@law()
+def integers_have_no_gradient(make: Recipe, library: Library) -> None:
+    """Integers and bools are refused: as gradients; as parameters, by ``init`` or by the update that reads them."""
+    params, gs = _good(library)
+    state = make().init(_nested(params))
+    for kind in ("int32", "bool"):
+        whole = library.asarray(np.ones((5, 6)), kind)
+        what = f"a leaf of {kind}"
+        _assert_refused_or_handed_on(make, what, _nested(gs, w=whole), state, _nested(params))
+        _assert_refused_or_not_read(make, what, _nested(gs), state, _nested(params, w=whole))
+
+
+def _assert_refused_or_handed_on(make: Recipe, what: str, gs: Any, state: Any, params: Any) -> None:
+    done: list[Any] = []
+    if not refused(make, what, lambda: done.append(make().update(gs, state, params)), _PATH):
+        assert_same(done[0][0], gs, f"with {what}, the update")
+
+
+def _assert_refused_or_not_read(make: Recipe, what: str, gs: Any, state: Any, params: Any) -> None:
+    made: list[Any] = []
+    if not refused(make, f"{what} for init", lambda: made.append(make().init(params)), _PATH):
+        assert not by_path(made[0]), f"init makes of {what} a state {made[0]}"
+    done: list[Any] = []
+    if not refused(make, what, lambda: done.append(make().update(gs, state, params)), _PATH):
+        assert_same(done[0][0], make().update(gs, state, None)[0], f"with {what}, read as a parameter, the update")
+
+
+@law()
+def libraries_do_not_mix(make: Recipe, library: Library) -> None:
+    """Gradients, state and parameters of different libraries, all of a tree or one leaf."""
+    params, gs = _good(library)
+    state = make().init(_nested(params))
+    for other in libraries().values():
+        if other.name == library.name:
+            continue
+        for what, (a, b, c) in _mixtures(other, _nested(gs), state, _nested(params)).items():
+            _assert_refused_or_unheeded(make, f"{library} and {what} of {other}", a, b, c)
+
+
+def _mixtures(other: Library, gs: Any, state: Any, params: Any) -> dict[str, tuple[Any, Any, Any]]:
+    alien: Callable[[Any], Any] = lambda tree: moved(tree, other)  # noqa: E731 (a local word)
+    one_leaf = {**gs, "s": alien(gs["s"])}
+    return {
+        "gradients": (alien(gs), state, params),
+        "one gradient": (one_leaf, state, params),
+        "a state": (gs, alien(state), params),
+        "parameters": (gs, state, alien(params)),
+    }
+
+
+@law()
+def missing_parameters_are_asked_for(make: Recipe, library: Library) -> None:
+    """Without them ``update`` says that it needs them, or gives what it gives with them."""
+    params, gs = _good(library)
+    tx, done = make(), list[Any]()
+    state = tx.init(params)
+    if not refused(make, "no parameters", lambda: done.append(tx.update(gs, state)), "parameters"):
+        assert_same(done[0], tx.update(gs, state, params), "without parameters, update gives ")
+
+
+@law()
+def a_state_of_something_else_is_refused(make: Recipe, library: Library) -> None:
+    """A state made for other parameters does not pass for one."""
+    params, gs = _good(library)
+    other = make().init(arrayopt.tree.map(_as_row, params))
+    if by_path(other).keys() - {".count"}:
+        anyhow = replace(make, name=None)  # a library may complain before we do, but somebody must
+        _assert_refused_or_unheeded(anyhow, "a state of other shapes", gs, other, params)
+
+
+def _as_row(x: Any) -> Any:
+    return x[None, ...]
