@@ -7,14 +7,15 @@ stands as a default. One place at a time is changed in its syntax tree, and the 
 from __future__ import annotations
 
 import ast
+import copy
 import textwrap
 from collections.abc import Iterator
 from functools import cache
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from arrayopt_conformance.mutants.engine import Mutant, judged, text_of
-from arrayopt_conformance.mutants.variants import VARIANTS, Words, altered, called
+from arrayopt_conformance.mutants.variants import VARIANTS, Node, Words, altered, called
 
 
 class Change(NamedTuple):
@@ -77,22 +78,16 @@ def _imported(tree: ast.Module) -> dict[str, str]:
     }
 
 
-def _with(function: ast.FunctionDef, text: str, changed: Any) -> str:
+def _with(function: ast.FunctionDef, text: str, changed: ast.FunctionDef) -> str:
     """The module's text with the changed function in the place of the function."""
     lines = text.splitlines(keepends=True)
     written = textwrap.indent(ast.unparse(changed), " " * function.col_offset)
     return "".join([*lines[: function.lineno - 1], written, "\n", *lines[function.end_lineno :]])
 
 
-def rebuilt(node: Any, old: ast.AST, new: ast.AST) -> Any:
+def rebuilt(node: Node, old: ast.AST, new: ast.AST) -> Node:
     """A copy of a syntax tree, with one node in the place of another."""
-    if node is old:
-        return new
-    if isinstance(node, list):
-        return [rebuilt(item, old, new) for item in list[Any](node)]
-    if isinstance(node, ast.AST):
-        return altered(node, **{name: rebuilt(value, old, new) for name, value in ast.iter_fields(node)})
-    return node
+    return copy.deepcopy(node, {id(old): new})
 
 
 def header(statement: ast.AST) -> str:
