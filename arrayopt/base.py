@@ -121,7 +121,7 @@ def apply_updates(params: Params, updates: Updates) -> Params:
       >>> arrayopt.apply_updates({"w": np.ones(2), "b": np.zeros(1)}, {"w": np.full(2, -0.5), "b": None})
       {'w': array([0.5, 0.5]), 'b': array([0.])}
     """
-    _, moved = lift("apply_updates", _moved, updates, params, what="update")
+    _, moved = lift("apply_updates", _moved, updates, params, what="update", holder="parameter")
     return moved
 
 

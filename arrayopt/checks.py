@@ -17,17 +17,20 @@ from arrayopt.types import Array, DType, Scalar, ScalarOrSchedule
 
 
 def speaker() -> str:
-    """The public function of this package that the user called: ``adam``, not the transform inside it."""
+    """The public function of this package that the user called: ``adam``, not the transform inside it.
+
+    Where a rule of somebody else asks for a check, it is the function of that rule.
+    """
     prepare()  # every transform that is made passes here, and none is made within a compiled function
     frame: FrameType | None = inspect.currentframe()
-    who = ""
-    while frame is not None and _is_ours(frame.f_globals.get("__name__", "")):
-        who, frame = frame.f_code.co_name, frame.f_back
+    who, module = "", __name__
+    while frame is not None and (module == __name__ or _module(frame).split(".")[0] == "arrayopt"):
+        who, module, frame = frame.f_code.co_name, _module(frame), frame.f_back
     return who
 
 
-def _is_ours(module: str) -> bool:
-    return module.split(".")[0] == "arrayopt"
+def _module(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", ""))
 
 
 def number(

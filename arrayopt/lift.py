@@ -30,6 +30,7 @@ class Site(NamedTuple):
     what: str
     spec: Spec
     place: int
+    holder: str = "state"  # what the slots belong to
 
     def __str__(self) -> str:
         path = self.spec.paths()[self.place]
@@ -88,6 +89,7 @@ def lift(
     *slots: Tree,
     params: Params = None,
     what: str = "gradient",
+    holder: str = "state",
     **scalars: Any,
 ) -> Any:
     """Apply a formula to every leaf.
@@ -100,6 +102,7 @@ def lift(
       *slots: trees of what is remembered about each parameter.
       params: tree of parameters, if the formula reads them.
       what: how messages call a leaf of ``updates``.
+      holder: how messages call what the slots are.
       **scalars: numbers, 0-d arrays and switches, handed to the formula by name.
 
     Returns:
@@ -111,8 +114,8 @@ def lift(
       TypeError: a gradient is no floating-point or complex array, or the arrays are of several libraries.
     """
     gs, spec = flatten(updates)
-    sites = [Site(who, what, spec, i) for i in range(len(gs))]
-    columns = [_Column(who, what, spec, slot, "state") for slot in slots]
+    sites = [Site(who, what, spec, i, holder) for i in range(len(gs))]
+    columns = [_Column(who, what, spec, slot, holder) for slot in slots]
     ps = [None] * len(gs) if params is None else _Column(who, what, spec, params, "parameter").along()
     rows = _transposed([column.along() for column in columns], len(gs))
     for site, g, row, p in zip(sites, gs, rows, ps, strict=True):
@@ -256,7 +259,8 @@ def _check_library(site: Site, leaf: Any, other: Any) -> None:
 def _check_narrowing(site: Site, new: Any, old: Any) -> None:
     if not dtypes.is_inexact(old.dtype):
         raise TypeError(
-            f"{site.who}: {site} meets {dtypes.name(old.dtype)}, which must be floating point or complex."
+            f"{site.who}: the {site.holder} that {site} meets must be floating point or complex; "
+            f"got {dtypes.name(old.dtype)}."
         )
     if dtypes.is_complex(new.dtype) and not dtypes.is_complex(old.dtype):
         raise TypeError(

@@ -66,7 +66,7 @@ def _floor(x: float) -> float:
 
 
 def where(condition: Any, x: Any, y: Any) -> Any:
-    """X where the condition holds, else y; a selection, so what lies in the other never shows."""
+    """x where the condition holds, else y; a selection, so what lies in the other never shows."""
     if isinstance(condition, bool):
         return x if condition else y
     return namespace(condition).where(condition, x, y)
@@ -96,7 +96,7 @@ def abs2(x: Array) -> Array:
 
 
 def limit(x: Array, bound: Scalar) -> Array:
-    """X brought to a magnitude of at most ``bound``: clipped to [−bound, bound]; complex x keeps its phase."""
+    """x brought to a magnitude of at most ``bound``: clipped to [−bound, bound]; complex x keeps its phase."""
     if not dtypes.is_complex(x.dtype):
         return namespace(x).clip(x, -bound, bound)
     size = magnitude(x)
@@ -125,7 +125,7 @@ def rms(x: Array) -> Array:
 
 
 def spread(x: Array, axis: int) -> Array:
-    """X with an axis of length 1 put in, as broadcasting wants it."""
+    """x with an axis of length 1 put in, as broadcasting wants it."""
     return namespace(x).expand_dims(x, axis=axis)
 
 

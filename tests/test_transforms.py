@@ -164,7 +164,12 @@ def test_apply_updates_leaves_none_alone() -> None:
             r"the update at \['w'\] has shape \(3,\), its parameter has",
         ),
         ({"w": np.ones(2)}, {"v": np.ones(2)}, ValueError, "the update has dict"),
-        ({"w": np.ones(2, dtype=int)}, {"w": np.ones(2)}, TypeError, "meets int64, which must be floating point"),
+        (
+            {"w": np.ones(2, dtype=int)},
+            {"w": np.ones(2)},
+            TypeError,
+            "the parameter that the update .* must be floating point or complex; got int64",
+        ),
         ({"w": np.ones(2)}, {"w": 1j * np.ones(2)}, TypeError, "both real or both complex"),
         ({"w": np.ones(2)}, {"w": 1.0}, TypeError, r"the update at \['w'\] must be an array; got float 1.0"),
     ],
@@ -190,3 +195,26 @@ def test_a_norm_at_the_bound_is_left_alone() -> None:
     zero = np.zeros(2)
     assert update(arrayopt.clip_by_global_norm(0.0), zero, zero).tolist() == [0.0, 0.0]
     assert update(arrayopt.clip_by_global_norm(0.0), g, g).tolist() == [0.0, 0.0]
+
+
+# -- who is spoken of ------------------------------------------------------------------------------------------
+
+
+def test_messages_name_what_the_user_wrote() -> None:
+    torch = pytest.importorskip("torch")
+    with pytest.raises(
+        TypeError, match=r"^adam: learning_rate must be a number or an array of the gradients' library"
+    ):
+        update(arrayopt.adam(torch.asarray(0.1)))
+    with pytest.raises(TypeError, match=r"^scale: step_size must be a number or an array"):
+        update(arrayopt.scale(torch.asarray(0.1)))
+
+
+def test_a_rule_from_elsewhere_speaks_for_itself() -> None:
+    from arrayopt import checks
+
+    def my_rule(b1: float) -> Any:
+        return checks.decay("b1", b1)
+
+    with pytest.raises(ValueError, match=r"^my_rule: b1 must lie in \[0, 1\); got 2\.$"):
+        my_rule(2.0)

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 
 from arrayopt import checks
 from arrayopt.base import GradientTransformation, identity, init_empty_state
-from arrayopt.lift import counter, lift, parameters
+from arrayopt.lift import check_scalar, counter, lift, parameters
 from arrayopt.numerics import safe_increment
+from arrayopt.tree.structure import flatten
 from arrayopt.types import Array, Counter, OptState, Params, Scalar, ScalarOrSchedule, Schedule, Updates
 
 
@@ -33,10 +34,16 @@ def scale(step_size: Scalar) -> GradientTransformation:
       >>> tx.update(np.ones(2), tx.init(np.ones(2)))[0]
       array([-0.5, -0.5])
     """
-    who, factor = checks.speaker(), checks.fixed("step_size", step_size)
+    return _scaled("step_size", checks.fixed("step_size", step_size))
+
+
+def _scaled(name: str, factor: Scalar) -> GradientTransformation:
+    who = checks.speaker()
 
     def update(updates: Updates, state: OptState, params: Params = None) -> tuple[Updates, OptState]:
         del params
+        for g in flatten(updates)[0][:1]:
+            check_scalar(who, name, factor, g)
         return lift(who, _times, updates, step_size=factor), state
 
     return GradientTransformation(init_empty_state, update)
@@ -117,4 +124,4 @@ def scale_by_learning_rate(
     if callable(rate):
         schedule: Schedule = rate
         return scale_by_schedule(lambda count: sign * schedule(count))
-    return scale(sign * rate)
+    return _scaled("learning_rate", sign * rate)

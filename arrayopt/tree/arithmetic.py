@@ -101,7 +101,7 @@ def _word(name: str, **options: Any) -> Callable[[Array], Array]:
 
 
 def add(tree_x: Tree, tree_y: Tree, *other_trees: Tree) -> Tree:
-    """X + y + …, leaf by leaf."""
+    """x + y + …, leaf by leaf."""
     return map(_sum_of, tree_x, tree_y, *other_trees)
 
 
@@ -112,17 +112,17 @@ def _sum_of(x: Any, *ys: Any) -> Any:
 
 
 def sub(tree_x: Tree, tree_y: Tree) -> Tree:
-    """X − y, leaf by leaf."""
+    """x − y, leaf by leaf."""
     return map(operator.sub, tree_x, tree_y)
 
 
 def mul(tree_x: Tree, tree_y: Tree) -> Tree:
-    """X · y, leaf by leaf."""
+    """x · y, leaf by leaf."""
     return map(operator.mul, tree_x, tree_y)
 
 
 def div(tree_x: Tree, tree_y: Tree) -> Tree:
-    """X / y, leaf by leaf."""
+    """x / y, leaf by leaf."""
 
     def quotient(x: Any, y: Any) -> Any:
         return x / y
@@ -131,7 +131,7 @@ def div(tree_x: Tree, tree_y: Tree) -> Tree:
 
 
 def scale(scalar: Scalar, tree: Tree) -> Tree:
-    """A · x, leaf by leaf.
+    """a · x, leaf by leaf.
 
     Example:
       >>> import arrayopt
@@ -142,7 +142,7 @@ def scale(scalar: Scalar, tree: Tree) -> Tree:
 
 
 def add_scale(tree_x: Tree, scalar: Scalar, tree_y: Tree) -> Tree:
-    """X + a · y, leaf by leaf."""
+    """x + a · y, leaf by leaf."""
     return map(operator.add, tree_x, scale(scalar, tree_y))
 
 
@@ -162,7 +162,7 @@ def clip(tree: Tree, min_value: Scalar | None = None, max_value: Scalar | None =
 
 
 def where(condition: Any, tree_x: Tree, tree_y: Tree) -> Tree:
-    """X where the condition (a bool, an array, or a tree of them) holds, else y."""
+    """x where the condition (a bool, an array, or a tree of them) holds, else y."""
     flags, spec = flatten(condition)
     if spec.size == 1 and flags[0] is condition:
         return map(partial(numerics.where, condition), tree_x, tree_y)

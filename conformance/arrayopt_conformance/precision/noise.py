@@ -23,9 +23,7 @@ Array = npt.NDArray[Any]
 HALF_ULP = 2.0**-24  # of float32, relative
 
 # These choose among their inputs or change a sign, which rounds nothing.
-EXACT = {
-    np.negative, np.absolute, np.maximum, np.minimum, np.sign, np.floor, np.isnan, np.conjugate
-}  # fmt: skip
+EXACT = {np.negative, np.absolute, np.maximum, np.minimum, np.sign, np.floor, np.isnan, np.conjugate}
 
 
 class Noisy(np.ndarray[Any, Any]):
