@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Any
 
 import pytest
 
@@ -28,16 +29,31 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Gives tests that ask for a ``library`` or a ``rule`` one at a time."""
-    if "library" in metafunc.fixturenames:
-        from arrayopt_conformance.libraries import libraries
-
-        chosen = metafunc.config.getoption("--arrayopt-backend") or list(libraries())
-        found = [library for name, library in libraries().items() if name in chosen]
-        metafunc.parametrize("library", found, ids=str)
-    if "rule" in metafunc.fixturenames:
+    if _asked_for(metafunc, "library"):
+        metafunc.parametrize("library", _libraries(metafunc.config), ids=str)
+    if _asked_for(metafunc, "rule"):
         from arrayopt_conformance.rules import rules
 
         metafunc.parametrize("rule", rules(), ids=str)
+
+
+def _asked_for(metafunc: pytest.Metafunc, name: str) -> bool:
+    """Whether a test wants a fixture that it does not define or parametrize itself."""
+    own = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
+    names = [word.strip() for names in own for word in (names.split(",") if isinstance(names, str) else names)]
+    defined: object = getattr(metafunc, "_arg2fixturedefs", {}).get(name)
+    return name in metafunc.fixturenames and name not in names and not defined
+
+
+def _libraries(config: pytest.Config) -> list[Any]:
+    """The libraries chosen on the command line, else all."""
+    from arrayopt_conformance.libraries import libraries
+
+    chosen: list[str] = config.getoption("--arrayopt-backend") or list(libraries())
+    for name in chosen:
+        if name not in libraries():
+            raise pytest.UsageError(f"--arrayopt-backend: must be one of {', '.join(libraries())}; got {name}.")
+    return [libraries()[name] for name in dict.fromkeys(chosen)]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

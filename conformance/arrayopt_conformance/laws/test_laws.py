@@ -33,7 +33,7 @@ def recipes(rule: Rule, law: Law, library: Library) -> Iterator[tuple[str, Recip
     whole = library.name in QUICK and not law.dear
     for name, case in cases if whole else cases[:: len(cases) - 1 or 1]:
         arguments = {key: _at_hand(value, library) for key, value in case.items()}
-        yield name, Recipe(rule.make, arguments, rule.name, rule.oracle.REACH)
+        yield name, Recipe(rule.make, arguments, rule.name, getattr(rule.oracle, "REACH", None))
 
 
 def _at_hand(value: Any, library: Library) -> Any:

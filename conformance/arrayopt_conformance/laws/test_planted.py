@@ -4,15 +4,89 @@ from __future__ import annotations
 
 import doctest
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 import arrayopt
 from arrayopt_conformance import check
-from arrayopt_conformance.harness.planted import PLANTED, counting_in_secret, halved_in_place, stateless
+from arrayopt_conformance.harness import heedless, planted
 from arrayopt_conformance.laws import laws
+from arrayopt_conformance.laws.recipe import Recipe
 from arrayopt_conformance.libraries import libraries
 from arrayopt_conformance.oracles import adam
+
+
+def _of(maker: Callable[..., Any], *args: Any, name: str | None = None, reach: str | None = None) -> Recipe:
+    def made() -> Any:
+        return maker(*args)
+
+    return Recipe(made, name=name, reach=reach)
+
+
+PLANTED: dict[str, tuple[str, Recipe]] = {  # by law: a library to break it on, and who does
+    "bad_arguments.arrays_of_another_library_are_refused": ("numpy", Recipe(heedless.careless)),
+    "bad_arguments.dtypes_must_hold_fractions": ("numpy", Recipe(heedless.careless)),
+    "bad_arguments.functions_must_be_callable": ("numpy", Recipe(heedless.careless)),
+    "bad_arguments.numbers_must_be_finite_scalars": ("numpy", Recipe(heedless.careless)),
+    "bad_arguments.ranges_are_those_of_the_docstring": ("numpy", Recipe(heedless.careless)),
+    "bad_arguments.switches_and_counts_must_be_such": ("numpy", Recipe(heedless.careless)),
+    "bad_entries.bad_entries_stay_where_they_are": (
+        "numpy",
+        _of(arrayopt.clip_by_block_rms, 1.0, reach="elementwise"),
+    ),
+    "bad_trees.a_state_of_something_else_is_refused": ("numpy", _of(planted.keeping, planted.zeros, planted.summed)),
+    "bad_trees.integers_have_no_gradient": ("numpy", _of(planted.stateless, planted.halved)),
+    "bad_trees.libraries_do_not_mix": ("numpy", _of(planted.stateless, planted.halved_by_numpy)),
+    "bad_trees.missing_parameters_are_asked_for": ("numpy", _of(planted.needing_a_leaf, name="needing_a_leaf")),
+    "bad_trees.shapes_must_fit": ("numpy", _of(planted.keeping, planted.zeros, planted.summed)),
+    "bad_trees.structures_must_fit": ("numpy", _of(planted.shaped_by_the_state)),
+    "complexes.a_turn_turns_updates_and_leaves_squares": (
+        "numpy",
+        _of(planted.keeping, planted.zeros, planted.squared),
+    ),
+    "complexes.reals_in_complex_step_as_reals": ("numpy", _of(planted.stateless, planted.off_the_axis)),
+    "edges.empty_trees_pass": ("numpy", _of(planted.needing_a_leaf)),
+    "edges.small_leaves_are_leaves": ("numpy", _of(planted.stateless, planted.by_the_greatest)),
+    "edges.zero_gradients_move_nothing": ("numpy", _of(planted.stateless, planted.to_one)),
+    "edges.zeros_stay_zeros": ("numpy", _of(planted.stateless, planted.one_more)),
+    "holes.a_hole_can_be_filled": ("numpy", _of(planted.fading)),
+    "holes.absent_parameters_pass": ("numpy", _of(planted.blurring_what_is_empty)),
+    "holes.none_leaves_a_parameter_alone": ("numpy", _of(planted.fading)),
+    "hyper.arrays_and_constant_schedules_are_numbers": ("numpy", Recipe(heedless.particular)),
+    "hyper.numpy_scalars_are_numbers": ("numpy", Recipe(heedless.particular)),
+    "hyper.steps_are_linear_in_the_learning_rate": ("numpy", Recipe(heedless.beside_the_rate)),
+    "hyper.steps_can_be_differentiated": ("torch", Recipe(heedless.beside_the_rate)),
+    "modes.compiling_changes_nothing_and_is_done_once": ("torch", _of(planted.counting_in_secret)),
+    "modes.jit_changes_nothing_and_traces_once": ("jax", _of(planted.counting_in_secret)),
+    "modes.scan_is_the_loop": ("jax", _of(planted.counting_in_secret)),
+    "modes.vmap_is_a_loop_over_the_batch": ("jax", _of(planted.stateless, planted.times_a_value)),
+    "moving.a_run_goes_on_from_a_copy": ("numpy", _of(planted.counting_in_secret)),
+    "moving.a_run_goes_on_in_another_library": ("numpy", _of(planted.counting_in_secret)),
+    "nesting.any_nesting_will_do": ("numpy", _of(arrayopt.clip_by_global_norm, 0.1, reach="leafwise")),
+    "portability.doubles_do_not_leak": ("jax", _of(planted.stateless, planted.times_a_double)),
+    "portability.the_default_dtype_does_not_matter": (
+        "torch",
+        _of(planted.stateless, planted.times_ones_of_the_default),
+    ),
+    "portability.a_second_device_will_do": ("array_api_strict", _of(planted.stateless, planted.times_ones)),
+    "portability.sharding_is_kept": ("jax", _of(planted.stateless, planted.times_a_bound_scalar)),
+    "portability.values_are_not_needed": ("torch", _of(planted.stateless, planted.times_a_value)),
+    "purity.inputs_stay_as_they_are": ("numpy", _of(planted.stateless, planted.halved_in_place)),
+    "purity.outputs_have_memory_of_their_own": (
+        "numpy",
+        _of(planted.keeping, planted.zeros, planted.summed_and_shared),
+    ),
+    "purity.read_only_arrays_will_do": ("numpy", _of(planted.stateless, planted.halved_in_place)),
+    "purity.runs_repeat_to_the_bit": ("numpy", _of(planted.counting_in_secret)),
+    "purity.state_can_be_donated": ("jax", _of(planted.one_slot_twice)),
+    "structure.dtype_arguments_are_kept_to": ("numpy", Recipe(heedless.narrow)),
+    "structure.slots_are_wide": ("numpy", _of(planted.keeping, planted.zeros, planted.summed)),
+    "structure.state_is_of_arrays": ("numpy", _of(planted.counting, planted.python_zero)),
+    "structure.state_stays_of_its_kind": ("numpy", _of(planted.counting, planted.whole_zero)),
+    "structure.updates_are_like_gradients": ("numpy", _of(planted.stateless, planted.doubled_in_width)),
+}
 
 
 def test_every_law_has_somebody_who_breaks_it() -> None:
@@ -39,9 +113,10 @@ def test_check_accepts_what_is_right() -> None:
 
 def test_check_names_the_laws_that_are_broken() -> None:
     with pytest.raises(AssertionError, match=r"numpy: purity\.inputs_stay_as_they_are: update writes"):
-        check(stateless(halved_in_place))
+        check(planted.stateless(planted.halved_in_place))
+    pytest.importorskip("torch")
     with pytest.raises(AssertionError, match=r"torch: purity\.runs_repeat_to_the_bit"):
-        check(counting_in_secret, library="torch")
+        check(planted.counting_in_secret, library="torch")
 
 
 def test_check_compares_with_an_oracle() -> None:

@@ -60,7 +60,7 @@ def ulp(x: Array, dtype: str) -> Array:
 
 @cache
 def inputs(dtype: str) -> Inputs:
-    """Normal gradients, each entry with a scale of its own between 1/16 and 16; parameters that shrink to a quarter."""
+    """Normal gradients, each entry with its own scale between 1/16 and 16; parameters that shrink step by step."""
     random = np.random.default_rng(21)
     scales = [np.exp2(random.integers(-4, 5, shape)) for shape in SHAPES]
 
