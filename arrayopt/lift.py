@@ -269,10 +269,11 @@ def _check_narrowing(site: Site, new: Any, old: Any) -> None:
         )
 
 
-def check_scalar(who: str, name: str, value: Any, g: Any) -> None:
-    """Raises TypeError if a scalar is an array, but of another library than ``g``."""
-    if is_array(value) and namespace(value) is not namespace(g):
-        raise TypeError(
-            f"{who}: {name} must be a number or an array of the gradients' library, {library(g)}; "
-            f"got one of {library(value)}."
-        )
+def check_scalar(who: str, name: str, value: Any, tree: Tree) -> None:
+    """Raises TypeError if a scalar is an array, but of another library than the arrays of a tree."""
+    for leaf in flatten(tree)[0] if is_array(value) else ():
+        if is_array(leaf) and namespace(value) is not namespace(leaf):
+            raise TypeError(
+                f"{who}: {name} must be a number or an array of the gradients' library, {library(leaf)}; "
+                f"got one of {library(value)}."
+            )

@@ -15,8 +15,8 @@ P = {"w": np.asarray([3.0, 0.5]), "b": np.asarray([-1.0])}
 
 
 def update(tx: Any, g: Any = G, p: Any = P, steps: int = 1, **extra: Any) -> Any:
-    state = tx.init(p)
-    for _ in range(steps):
+    u, state = tx.update(g, tx.init(p), p, **extra)
+    for _ in range(steps - 1):
         u, state = tx.update(g, state, p, **extra)
     return u
 

@@ -8,7 +8,6 @@ from arrayopt import checks
 from arrayopt.base import GradientTransformation, identity, init_empty_state
 from arrayopt.lift import check_scalar, counter, lift, parameters
 from arrayopt.numerics import safe_increment
-from arrayopt.tree.structure import flatten
 from arrayopt.types import Array, Counter, OptState, Params, Scalar, ScalarOrSchedule, Schedule, Updates
 
 
@@ -42,8 +41,7 @@ def _scaled(name: str, factor: Scalar) -> GradientTransformation:
 
     def update(updates: Updates, state: OptState, params: Params = None) -> tuple[Updates, OptState]:
         del params
-        for g in flatten(updates)[0][:1]:
-            check_scalar(who, name, factor, g)
+        check_scalar(who, name, factor, updates)
         return lift(who, _times, updates, step_size=factor), state
 
     return GradientTransformation(init_empty_state, update)

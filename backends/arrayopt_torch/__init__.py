@@ -21,8 +21,12 @@ class TorchBackend(Backend):
         return [torch.device("cpu"), *cuda]
 
     def asarray(self, values: Any, dtype: str | None = None, device: Any = None) -> Any:
-        x = self.xp.asarray(values, device=device, copy=True)  # given a dtype too, it refuses 0-d NumPy arrays
-        return x if dtype is None else self.xp.astype(x, self.dtype(dtype), copy=False)
+        if str(getattr(values, "dtype", None)) == "bfloat16":  # pytorch#109873, the other way
+            torch = importlib.import_module("torch")
+            x = torch.asarray(values.view("int16"), device=device, copy=True).view(torch.bfloat16)
+        else:
+            x = self.xp.asarray(values, device=device, copy=True)  # given a dtype too, it refuses 0-d NumPy arrays
+        return x if dtype is None else self.xp.astype(x, self.dtype(dtype))
 
     def to_numpy(self, x: Any) -> Any:
         torch = importlib.import_module("torch")

@@ -81,10 +81,17 @@ def oracle_of(name: str) -> ModuleType | None:
 def _factories() -> Iterator[tuple[str, Callable[..., Any]]]:
     for module in rooms():
         for name, value in vars(module).items():
-            if not name.startswith("_") and inspect.isfunction(value) and value.__module__ == module.__name__:
-                if "GradientTransformation" in str(value.__annotations__.get("return", "")):
-                    yield name, value
+            if not name.startswith("_") and _defined_in(module, value) and _makes_transforms(value):
+                yield name, value
     yield "identity", arrayopt.identity
+
+
+def _defined_in(module: ModuleType, value: Any) -> bool:
+    return inspect.isfunction(value) and value.__module__ == module.__name__
+
+
+def _makes_transforms(function: Callable[..., Any]) -> bool:
+    return "GradientTransformation" in str(function.__annotations__.get("return", ""))
 
 
 def rooms() -> Iterator[ModuleType]:

@@ -6,7 +6,6 @@ like the gradient, and the state stay of its kind: nothing may be broadcast or p
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -113,13 +112,11 @@ def libraries_do_not_mix(make: Recipe, library: Library) -> None:
 
 
 def _mixtures(other: Library, gs: Any, state: Any, params: Any) -> dict[str, tuple[Any, Any, Any]]:
-    alien: Callable[[Any], Any] = lambda tree: moved(tree, other)  # noqa: E731 (a local word)
-    one_leaf = {**gs, "s": alien(gs["s"])}
     return {
-        "gradients": (alien(gs), state, params),
-        "one gradient": (one_leaf, state, params),
-        "a state": (gs, alien(state), params),
-        "parameters": (gs, state, alien(params)),
+        "gradients": (moved(gs, other), state, params),
+        "one gradient": ({**gs, "s": moved(gs["s"], other)}, state, params),
+        "a state": (gs, moved(state, other), params),
+        "parameters": (gs, state, moved(params, other)),
     }
 
 
