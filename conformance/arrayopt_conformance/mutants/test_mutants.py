@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from arrayopt_conformance.libraries import libraries
 from arrayopt_conformance.mutants import automatic, engine
 from arrayopt_conformance.mutants.engine import Mutant
 
@@ -28,6 +29,8 @@ def test_a_named_mutant_is_killed(name: str, record_property: RecordProperty) ->
 @pytest.mark.parametrize("mutant", automatic.automatic(), ids=str)
 def test_an_automatic_mutant_is_killed(mutant: Mutant, record_property: RecordProperty) -> None:
     killer, reason = engine.killer(mutant), engine.equivalent(mutant.room).get(mutant.title)
+    if not killer and not reason and "array_api_strict" not in libraries():
+        pytest.skip("array-api-strict, which forgives least, is not installed")
     fate = "equivalent" if reason else "killed" if killer else "survived"
     record_property("mutant", f"{mutant.room} automatic {fate}")
     if reason:
