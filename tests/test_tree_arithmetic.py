@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from arrayopt_conformance.libraries import Library
+from arrayopt_conformance.libraries import Library, double, libraries
 
 import arrayopt
 
@@ -64,8 +64,7 @@ def close(a: Any, b: Any, rtol: float) -> None:
 def test_as_optax(name: str, args: Any, kwargs: Any) -> None:
     jax = pytest.importorskip("jax")
     optax = pytest.importorskip("optax")
-    enable = jax.enable_x64 if hasattr(jax, "enable_x64") else jax.experimental.enable_x64
-    with enable(True):
+    with double(libraries()["jax"]):
         theirs = getattr(optax.tree, name)(*jax.tree.map(jax.numpy.asarray, args), **kwargs)
         close(getattr(arrayopt.tree, name)(*args, **kwargs), jax.tree.map(np.asarray, theirs), rtol=1e-12)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -114,3 +115,13 @@ def _jax() -> Library:
 def _compiled(f: Callable[..., Any]) -> Callable[..., Any]:
     torch = importlib.import_module("torch")
     return torch.compile(f, fullgraph=True, backend="aot_eager")  # type: ignore[no-any-return]
+
+
+def double(library: Library) -> AbstractContextManager[Any]:
+    """The context in which a library has float64: JAX must be asked, and all arrays must be made within."""
+    if library.name != "jax":
+        return nullcontext()
+    jax = importlib.import_module("jax")
+    home = jax if hasattr(jax, "enable_x64") else importlib.import_module("jax.experimental")  # before 0.8
+    enable: Callable[[bool], AbstractContextManager[Any]] = home.enable_x64
+    return enable(True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from arrayopt_conformance.harness.data import SMALL, gradients, normal, paramete
 from arrayopt_conformance.harness.runs import run, standing
 from arrayopt_conformance.laws import law
 from arrayopt_conformance.laws.recipe import Recipe
-from arrayopt_conformance.libraries import Library
+from arrayopt_conformance.libraries import Library, double
 
 _NEAR = 1e-6  # an array takes part in float32, where its 1 − b and bᵗ are rounded, a number in double
 _STEPS = 3
@@ -91,7 +90,7 @@ def steps_can_be_differentiated(make: Recipe, library: Library) -> None:
     if "learning_rate" not in make.parameters:
         return
     module = importlib.import_module(library.name)
-    with module.enable_x64(True) if library.name == "jax" else nullcontext():
+    with double(library):
         loss = _loss(make, library)
         grad = module.grad if library.name == "jax" else module.func.grad
         found = float(grad(loss)(library.asarray(0.1, "float64")))

@@ -13,7 +13,7 @@ from arrayopt_conformance.harness.compare import assert_same
 from arrayopt_conformance.harness.data import SMALL, gradients, parameters
 from arrayopt_conformance.laws import law
 from arrayopt_conformance.laws.recipe import Recipe
-from arrayopt_conformance.libraries import COMPLEX, REALS, Library
+from arrayopt_conformance.libraries import COMPLEX, REALS, Library, double
 
 
 @law(strict.NAME)
@@ -50,7 +50,7 @@ def the_default_dtype_does_not_matter(make: Recipe, library: Library) -> None:
 @law("jax", dear=True)
 def doubles_do_not_leak(make: Recipe, library: Library) -> None:
     """In JAX with float64 switched on, each dtype stays what it is, jitted too; and float64 is there."""
-    with importlib.import_module("jax").enable_x64(True):
+    with double(library):
         wide = replace(library, dtypes=(*REALS, *COMPLEX))
         for dtype in ("float64", "float32"):
             params, days = parameters(wide, dtype, SMALL), gradients(wide, dtype, SMALL)

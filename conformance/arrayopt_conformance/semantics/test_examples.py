@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 import arrayopt
-from arrayopt_conformance.libraries import Library
-from arrayopt_conformance.semantics.trajectories import double
+from arrayopt_conformance.libraries import Library, double
 
 # Five steps down f(x) = Σx² from [1, 2, 3]: the values of f after each.
 EXAMPLES: dict[str, tuple[Callable[..., Any], float, str]] = {

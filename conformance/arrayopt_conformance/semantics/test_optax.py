@@ -11,7 +11,7 @@ import pytest
 
 import arrayopt
 from arrayopt.dispatch import is_array
-from arrayopt_conformance.libraries import Library, has, libraries
+from arrayopt_conformance.libraries import Library, double, has, libraries
 from arrayopt_conformance.rules import Rule, arguments
 from arrayopt_conformance.semantics import optax_rules
 from arrayopt_conformance.semantics.trajectories import (
@@ -21,7 +21,6 @@ from arrayopt_conformance.semantics.trajectories import (
     agree,
     compare,
     data,
-    double,
     failures,
     largest,
 )

@@ -6,9 +6,9 @@ from functools import partial
 
 import pytest
 
-from arrayopt_conformance.libraries import Library
+from arrayopt_conformance.libraries import Library, double
 from arrayopt_conformance.rules import Rule
-from arrayopt_conformance.semantics.trajectories import FEW, LARGE, SMALL, Shapes, check_case, double, failures
+from arrayopt_conformance.semantics.trajectories import FEW, LARGE, SMALL, Shapes, check_case, failures
 
 
 def broken(rule: Rule, library: Library, dtype: str, cases: list[str], shapes: Shapes = SMALL) -> str:

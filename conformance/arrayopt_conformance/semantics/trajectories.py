@@ -5,9 +5,7 @@ Both sides see the same gradients, and each moves parameters of its own by its o
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -61,16 +59,6 @@ def data(dtype: str, shapes: Shapes = SMALL, steps: int = STEPS) -> Data:
 def _normal(random: np.random.Generator, shape: tuple[int, ...], dtype: str) -> Array:
     x = np.asarray(random.standard_normal(shape))
     return x + 1j * random.standard_normal(shape) if dtype == "complex128" else x
-
-
-def double(library: Library) -> AbstractContextManager[Any]:
-    """The context in which a library has float64: JAX must be asked, and all arrays must be made within."""
-    if library.name != "jax":
-        return nullcontext()
-    jax = importlib.import_module("jax")
-    home = jax if hasattr(jax, "enable_x64") else importlib.import_module("jax.experimental")  # before 0.8
-    enable: Callable[[bool], AbstractContextManager[Any]] = home.enable_x64
-    return enable(True)
 
 
 def run(tx: Any, library: Library, given: Data, dtype: str) -> Iterator[list[Array]]:
