@@ -1,7 +1,7 @@
 """Hyper-parameters that change over steps: functions of the step count 0, 1, …
 
 Each takes a Python int, and answers a float computed in double; or a 0-d integer array, and answers a 0-d array
-of the widest real dtype its library has at hand.
+of the widest real dtype its library has at hand. A constant is answered as it was given.
 """
 
 from arrayopt.schedules.decays import constant_schedule as constant_schedule
