@@ -26,6 +26,8 @@ from arrayopt.base import apply_updates as apply_updates
 from arrayopt.base import identity as identity
 from arrayopt.base import init_empty_state as init_empty_state
 from arrayopt.base import with_extra_args_support as with_extra_args_support
+from arrayopt.fused import FusedStep as FusedStep
+from arrayopt.fused import fused_step as fused_step
 from arrayopt.numerics import safe_increment as safe_increment
 from arrayopt.optimizers.adabelief import ScaleByBeliefState as ScaleByBeliefState
 from arrayopt.optimizers.adabelief import adabelief as adabelief

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Sequence
+import operator
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
+from arrayopt.layout import Layout
 from arrayopt.types import Array, DType, Namespace
 
 
@@ -62,12 +64,71 @@ class Backend:
         """The same values in memory of their own."""
         return self.xp.asarray(x, copy=True)
 
+    def hand_on(self, x: Any, dtype: DType) -> Array:
+        """``x`` cast for the next link of a chain; what records a step may wait with the rounding until the end."""
+        return self.xp.astype(x, dtype)
+
+    def receive(self, x: Any) -> Array:
+        """An array that a rule holds, as it can meet the arrays of an update."""
+        return cast(Array, x)
+
     def dtype(self, name: str) -> DType:
         """The library's own dtype of that name."""
         try:
             return getattr(self.xp, name)
         except AttributeError:
             raise TypeError(f"{self.name} has no dtype {name}.") from None
+
+    # -- for fused steps, which write in place -----------------------------------------------------------
+
+    engines: Sequence[str] = ("eager",)
+    """Names of the engines that may serve this library, the best first."""
+
+    def layout(self, x: Any) -> Layout | None:
+        """How ``x`` lies in the host's or the device's memory; None if it is not to be written in place."""
+        del x
+        return None
+
+    def layouts(self, xs: Sequence[Any]) -> list[Layout | None]:
+        """How each of them lies."""
+        return [self.layout(x) for x in xs]
+
+    def same_places(self, xs: Sequence[Any], olds: Sequence[Any], layouts: Sequence[Layout | None]) -> bool:
+        """Whether arrays are those of before, and lie where they did."""
+        del layouts
+        return all(map(operator.is_, xs, olds))
+
+    def read(self, x: Any) -> Any:
+        """The value of an array of one entry, as a Python number."""
+        raise TypeError(f"{self.name}: values are not read in a fused step.")
+
+    def assign(self, x: Any, value: Any) -> None:
+        """Writes an array, or a number, into ``x``, rounded to its dtype."""
+        raise TypeError(f"{self.name}: arrays are not written in place.")
+
+    def written(self, xs: Sequence[Any]) -> None:
+        """Called after memory has been written behind the library's back."""
+
+    def shares_memory(self, x: Any, y: Any) -> bool:
+        """Whether two arrays whose ranges of memory overlap have an entry in common."""
+        del x, y
+        return True
+
+    def raw(self, x: Any) -> Any:
+        """``x`` as something that may be written in place, outside of any derivative."""
+        return x
+
+    def word(self, op: str) -> tuple[Callable[..., Any], bool]:
+        """An elementwise word as a function of arrays and scalars, and whether it takes ``out=``."""
+        return getattr(self.xp, op), False
+
+    def scalar(self, value: Any) -> Any:
+        """A Python number, as the functions of `word` take it."""
+        return value
+
+    def empty(self, shape: tuple[int, ...], dtype: str, like: Any) -> Array:
+        """New memory."""
+        return self.xp.empty(shape, dtype=self.dtype(dtype), device=getattr(like, "device", None))
 
     # -- for programs that move data: the demo, the conformance suite, checkpoints ----------------------
 

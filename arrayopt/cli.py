@@ -1,11 +1,12 @@
-"""The command line program: ``arrayopt demo`` and ``arrayopt backends``."""
+"""The command line program: ``arrayopt demo``, ``arrayopt bench`` and ``arrayopt backends``."""
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import arrayopt
 from arrayopt.demo import choices, data, libraries, rules, training
@@ -18,7 +19,8 @@ def main(argv: list[str] | None = None) -> int:
       argv: arguments, by default those of the process.
 
     Returns:
-      0; 2 after one line on stderr if what the demo needs is not installed; 130 if interrupted.
+      0; 1 if the bench met a wrong result; 2 after one line on stderr if what is needed is not installed; 130 if
+      interrupted.
 
     Raises:
       SystemExit: with 2, after one line on stderr, for a bad argument; with 0 after help or version.
@@ -47,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"arrayopt {arrayopt.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     _add_demo(commands.add_parser("demo", help="train a small network with several optimizers and libraries"))
+    _add_bench(commands.add_parser("bench", help="time the step of each library beside torch.optim and Optax"))
     listing = commands.add_parser("backends", help="list the array libraries found, and what they lack")
     listing.set_defaults(run=_backends)
     return parser
@@ -120,6 +123,93 @@ def _demo(args: argparse.Namespace) -> int:
         plot.draw(results, plan, args.plot)
         print(f"Loss curves: {args.plot}")
     return 0
+
+
+def _add_bench(bench: argparse.ArgumentParser) -> None:
+    bench.description = (
+        "Times a step: fused_step on each library and engine, plain steps, torch.optim, Optax, and a loop that only "
+        "moves the arrays. One process, in turns; medians and ratios."
+    )
+    bench.set_defaults(run=_bench)
+    _add_choices(bench)
+    bench.add_argument(
+        "--rounds",
+        metavar="N",
+        type=choices.whole(1),
+        help="steps of each that count (default: 21, or 101 for up to 2 million elements)",
+    )
+    bench.add_argument(
+        "--threads",
+        metavar="N",
+        type=choices.whole(1),
+        help="cores that all may use (default: those there are)",
+    )
+    bench.add_argument(
+        "--eager", action="store_true", help="time plain steps on workloads beyond 10 million elements too"
+    )
+    bench.add_argument(
+        "--fresh-gradients",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="new gradient arrays at each step, as in training (default: yes)",
+    )
+    bench.add_argument("--json", metavar="FILE", type=_bench_choice("record"), help="where to write all figures")
+    bench.add_argument(
+        "--plot",
+        metavar="FILE",
+        type=choices.picture,
+        help="where to draw the ratios: a .png, .svg or .pdf",
+    )
+
+
+def _add_choices(bench: argparse.ArgumentParser) -> None:
+    bench.add_argument(
+        "--workload",
+        metavar="NAMES",
+        type=_bench_choice("workloads"),
+        default="all",
+        help="number and size of leaves, such as 1x10M,300x100,100x100k:bfloat16 (default: seven usual ones)",
+    )
+    bench.add_argument(
+        "--rule",
+        metavar="NAMES",
+        type=_bench_choice("rules"),
+        default="adamw",
+        help="some of adamw, adam, adabelief, adopt, ademamix, sgd, clip, lion, adafactor (default: %(default)s)",
+    )
+    bench.add_argument(
+        "--library",
+        metavar="NAMES",
+        type=_bench_choice("libraries"),
+        default="all",
+        help="libraries to run ours on: numpy,torch,jax (default: those that are installed)",
+    )
+    bench.add_argument(
+        "--part",
+        metavar="NAMES",
+        type=_bench_choice("parts"),
+        default="steps,once",
+        help="steps: time steps; once: first steps, recording, memory (default: %(default)s)",
+    )
+
+
+def _bench_choice(name: str) -> Callable[[str], Any]:
+    """A reader of an argument, from the bench, which is imported only if it is asked."""
+
+    def read(text: str) -> Any:
+        return getattr(importlib.import_module("arrayopt_conformance.bench.choices"), name)(text)
+
+    return read
+
+
+def _bench(args: argparse.Namespace) -> int:
+    absent = choices.absent(*(["matplotlib"] if args.plot else []))
+    if absent:
+        print(f"arrayopt bench: needs {' and '.join(absent)}; pip install 'arrayopt[cli]'.", file=sys.stderr)
+        return 2
+    bench: Any = importlib.import_module("arrayopt_conformance.bench")
+    status: int = bench.run(args)
+    return status
 
 
 def _backends(args: argparse.Namespace) -> int:

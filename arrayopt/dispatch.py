@@ -14,6 +14,7 @@ from arrayopt.backend import Backend
 from arrayopt.types import Namespace
 
 _namespaces: dict[type[Any], Namespace] = {}
+_introduced: dict[type[Any], Backend] = {}
 _backends: dict[str, Backend] = {}  # by library; a plain dict, since torch.compile cannot trace the look-up below
 
 
@@ -32,11 +33,20 @@ def namespace(x: object) -> Namespace:
 
 def backend(x: Any) -> Backend:
     """The backend of an array: its library's adapter, or the plain one for any conforming library."""
+    introduced = _introduced.get(type(x))
+    if introduced is not None:
+        return introduced
     name = _library(namespace(x))
     found = _backends.get(name)
     if found is None:
         found = _backends[name] = backend_named(name)
     return found
+
+
+def introduce(kind: type[Any], namespace: Any, backend: Backend) -> None:
+    """Makes a type of arrays known that belongs to no library: those that record."""
+    _namespaces[kind] = namespace
+    _introduced[kind] = backend
 
 
 def is_array(x: Any) -> bool:
@@ -49,6 +59,12 @@ def is_array(x: Any) -> bool:
 def library(x: Any) -> str:
     """The name of an array's library, for messages."""
     return _library(namespace(x))
+
+
+def same_library(x: Any, y: Any) -> bool:
+    """Whether two arrays are of one library; an array that records is of the library it records for."""
+    a, b = namespace(x), namespace(y)
+    return a is b or _library(a) == _library(b)
 
 
 def _library(xp: Namespace) -> str:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from arrayopt import dtypes
-from arrayopt.dispatch import backend, backend_named, is_array, library, namespace
+from arrayopt.dispatch import backend, backend_named, is_array, library, namespace, same_library
 from arrayopt.tree.align import places
 from arrayopt.tree.structure import Spec, flatten
 from arrayopt.types import Array, DType, Params, Tree, Updates
@@ -160,7 +160,8 @@ def _on_leaf(
     reads = {} if p is None else {"p": wide.pop()}
     out = formula(*wide, **words.of(site, g, double), **reads)
     news = out if slots else [out]
-    update, *kept = [_stored(site, new, old) for new, old in zip(news, [g, *slots], strict=True)]
+    update = _stored(site, news[0], g, hand_on)
+    kept = [_stored(site, new, old, cast) for new, old in zip(news[1:], slots, strict=True)]
     return [_apart(update, kept), *kept]
 
 
@@ -203,14 +204,19 @@ def cast(x: Array, kind: str) -> Array:
     return x if dtypes.name(x.dtype) == kind else namespace(x).astype(x, backend(x).dtype(kind))
 
 
+def hand_on(x: Array, kind: str) -> Array:
+    """``x`` in the dtype of that name, for the next link of a chain."""
+    return x if dtypes.name(x.dtype) == kind else backend(x).hand_on(x, backend(x).dtype(kind))
+
+
 def _scalar(site: Site, name: str, value: Any, g: Array, kind: str) -> Any:
     if not is_array(value):
         return value
     check_scalar(site.who, name, value, g)
-    return cast(value, kind)
+    return cast(backend(g).receive(value), kind)
 
 
-def _stored(site: Site, new: Array, old: Array) -> Array:
+def _stored(site: Site, new: Array, old: Array, narrow: Callable[[Array, str], Array]) -> Array:
     if new.shape != old.shape:
         raise ValueError(
             f"{site.who}: {site} meets a state that was not made for it: shape {tuple(old.shape)} would become "
@@ -218,7 +224,7 @@ def _stored(site: Site, new: Array, old: Array) -> Array:
         )
     if new.dtype != old.dtype:
         _check_narrowing(site, new, old)
-        new = cast(new, dtypes.name(old.dtype))
+        new = narrow(new, dtypes.name(old.dtype))
     return new if new.shape else backend(new).settle(new)
 
 
@@ -250,7 +256,7 @@ def _check_fit(site: Site, leaf: Any) -> None:
 
 
 def _check_library(site: Site, leaf: Any, other: Any) -> None:
-    if namespace(leaf) is not namespace(other):
+    if not same_library(leaf, other):
         raise TypeError(
             f"{site.who}: all arrays must be of one library; {site} meets both {library(other)} and {library(leaf)}."
         )
@@ -272,7 +278,7 @@ def _check_narrowing(site: Site, new: Any, old: Any) -> None:
 def check_scalar(who: str, name: str, value: Any, tree: Tree) -> None:
     """Raises TypeError if a scalar is an array, but of another library than the arrays of a tree."""
     for leaf in flatten(tree)[0] if is_array(value) else ():
-        if is_array(leaf) and namespace(value) is not namespace(leaf):
+        if is_array(leaf) and not same_library(value, leaf):
             raise TypeError(
                 f"{who}: {name} must be a number or an array of the gradients' library, {library(leaf)}; "
                 f"got one of {library(value)}."

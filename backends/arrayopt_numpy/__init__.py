@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from arrayopt.backend import Backend
+from arrayopt.layout import Layout
 
 
 class NumpyBackend(Backend):
+    engines = ("numba", "tiles", "eager")
+
     def settle(self, x: Any) -> Any:
         return self.xp.asarray(x)
 
@@ -18,6 +22,44 @@ class NumpyBackend(Backend):
             return np.dtype(name)
         except TypeError:
             raise TypeError(f"numpy has no dtype {name}; import ml_dtypes to give it bfloat16.") from None
+
+    # -- for fused steps -----------------------------------------------------------------------------------
+
+    def layout(self, x: Any) -> Layout | None:
+        import numpy as np
+
+        if type(x) is not np.ndarray:
+            return None
+        found = x.__array_interface__
+        address, readonly = found["data"]
+        return Layout(address, found["shape"], x.dtype, found["strides"], x.dtype.itemsize, not readonly)
+
+    def read(self, x: Any) -> Any:
+        return x.item()
+
+    def assign(self, x: Any, value: Any) -> None:
+        x[...] = value
+
+    def shares_memory(self, x: Any, y: Any) -> bool:
+        import numpy as np
+
+        return bool(np.shares_memory(x, y))
+
+    def word(self, op: str) -> tuple[Callable[..., Any], bool]:
+        import numpy as np
+
+        if op == "where":
+            return _where, True
+        found = getattr(np, op)
+        return found, isinstance(found, np.ufunc)
+
+
+def _where(condition: Any, x: Any, y: Any, out: Any) -> Any:
+    import numpy as np
+
+    np.copyto(out, y)
+    np.copyto(out, x, where=condition)
+    return out
 
 
 backend = NumpyBackend("numpy", "array_api_compat.numpy")

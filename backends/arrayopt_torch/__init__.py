@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import importlib
+import operator
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from arrayopt.backend import Backend
+from arrayopt.layout import Layout
+
+_NAMES = {"bitwise_invert": "bitwise_not", "equal": "eq", "not_equal": "ne"}
+_WITHOUT_OUT = frozenset({"isfinite", "isinf", "isnan", "real", "imag", "conj"})
 
 
 class TorchBackend(Backend):
+    engines = ("numba", "cuda", "tiles", "eager")
+
     def counter(self, like: Any) -> Any:
         return self.xp.zeros((), dtype=self.xp.int32, device="cpu")
 
@@ -34,6 +42,62 @@ class TorchBackend(Backend):
         if x.dtype is torch.bfloat16:  # pytorch#109873: NumPy has no such dtype to hand
             return x.view(torch.int16).numpy().view(importlib.import_module("ml_dtypes").bfloat16)
         return x.resolve_conj().numpy()
+
+    # -- for fused steps -----------------------------------------------------------------------------------
+
+    def layout(self, x: Any) -> Layout | None:
+        torch = importlib.import_module("torch")
+        if type(x) not in (torch.Tensor, torch.nn.Parameter) or x.is_conj() or x.is_neg() or x.layout != torch.strided:
+            return None
+        size = x.element_size()
+        strides = None if x.is_contiguous() else tuple([step * size for step in x.stride()])
+        return Layout(x.data_ptr(), tuple(x.shape), x.dtype, strides, size)
+
+    def same_places(self, xs: Sequence[Any], olds: Sequence[Any], layouts: Sequence[Layout | None]) -> bool:
+        """The memory of a tensor may be exchanged: ``p.data = …``."""
+        return all(map(operator.is_, xs, olds)) and all(
+            [
+                layout is not None
+                and x.data_ptr() == layout.address
+                and x.is_contiguous() == (layout.strides is None)
+                for x, layout in zip(xs, layouts, strict=True)
+            ]
+        )
+
+    def read(self, x: Any) -> Any:
+        return x.item()
+
+    def assign(self, x: Any, value: Any) -> None:
+        if isinstance(value, (int, float, complex)):
+            x.detach().fill_(value)
+        else:
+            x.detach().copy_(value.detach())
+
+    def written(self, xs: Sequence[Any]) -> None:
+        """Lets autograd know: a tensor saved for a backward pass and changed since then is an error there."""
+        importlib.import_module("torch").autograd.graph.increment_version(xs)
+
+    def shares_memory(self, x: Any, y: Any) -> bool:
+        numpy = importlib.import_module("numpy")
+        return bool(numpy.shares_memory(_bytes(x), _bytes(y)))
+
+    def raw(self, x: Any) -> Any:
+        return x.detach()
+
+    def word(self, op: str) -> tuple[Callable[..., Any], bool]:
+        torch = importlib.import_module("torch")
+        return getattr(torch, _NAMES.get(op, op)), op not in _WITHOUT_OUT
+
+    def scalar(self, value: Any) -> Any:
+        torch = importlib.import_module("torch")
+        return torch.tensor(value, dtype=torch.float64 if isinstance(value, float) else None)
+
+
+def _bytes(x: Any) -> Any:
+    """A tensor of the CPU as a NumPy array of integers of its entries' size, at the same places."""
+    torch = importlib.import_module("torch")
+    kinds = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64, 16: torch.complex128}
+    return x.detach().view(kinds[x.element_size()]).numpy()
 
 
 backend = TorchBackend("torch", "array_api_compat.torch", "arrayopt[torch]")

@@ -1,0 +1,209 @@
+"""Arithmetic of single numbers on the host: in double, and by IEEE 754 where Python would raise."""
+
+from __future__ import annotations
+
+import cmath
+import math
+import operator
+from collections.abc import Callable
+from typing import Any
+
+_Function = Callable[..., Any]
+
+
+def _quiet(real: _Function, complex_: _Function, fallback: Callable[[Any], Any]) -> _Function:
+    """A function of ``math`` that answers as IEEE 754 has it outside its domain."""
+
+    def function(x: Any) -> Any:
+        if isinstance(x, complex):
+            return complex_(x)
+        try:
+            return real(x)
+        except (ValueError, OverflowError):
+            return fallback(x)
+
+    return function
+
+
+def _nan(_: Any) -> float:
+    return math.nan
+
+
+def _inf(_: Any) -> float:
+    return math.inf
+
+
+def _log_limit(x: float) -> float:
+    return -math.inf if x == 0 else math.nan
+
+
+def divide(x: Any, y: Any) -> Any:
+    """x / y."""
+    try:
+        return x / y
+    except ZeroDivisionError:
+        if isinstance(x, complex) or isinstance(y, complex) or x == 0 or x != x:
+            return math.nan
+        return math.copysign(math.inf, x) * math.copysign(1.0, y)
+    except OverflowError:
+        return math.inf
+
+
+def floor_divide(x: Any, y: Any) -> Any:
+    """The greatest whole number not above x / y."""
+    return x // y if y else (divide(x, y) if isinstance(x, float) or isinstance(y, float) else 0)
+
+
+def remainder(x: Any, y: Any) -> Any:
+    """x − y·⌊x / y⌋."""
+    try:
+        return x % y
+    except ZeroDivisionError:
+        return math.nan if isinstance(x, float) or isinstance(y, float) else 0
+
+
+def power(x: Any, y: Any) -> Any:
+    """x to the power y; of a negative number to a broken one, NaN."""
+    try:
+        found = x**y
+    except ZeroDivisionError:
+        return math.inf
+    except OverflowError:
+        return math.inf
+    return math.nan if isinstance(found, complex) and not isinstance(x, complex) and not isinstance(y, complex) else found
+
+
+def maximum(x: Any, y: Any) -> Any:
+    """The greater; NaN if there is one."""
+    return x if x > y or x != x else y
+
+
+def minimum(x: Any, y: Any) -> Any:
+    """The smaller; NaN if there is one."""
+    return x if x < y or x != x else y
+
+
+def sign(x: Any) -> Any:
+    """−1, 0 or 1; NaN of NaN."""
+    return x if x != x else type(x)((x > 0) - (x < 0))
+
+
+def log1p(x: Any) -> Any:
+    """log(1 + x)."""
+    return (-math.inf if x == -1 else math.nan) if x <= -1 else math.log1p(x)
+
+
+def _rounded(function: _Function) -> _Function:
+    def rounded(x: Any) -> Any:
+        return float(function(x)) if isinstance(x, float) and math.isfinite(x) else x
+
+    return rounded
+
+
+def select(condition: Any, x: Any, y: Any) -> Any:
+    """x where the condition holds, else y."""
+    return x if condition else y
+
+
+def wrapped(x: int, bits: int, signed: bool) -> int:
+    """An integer as so many bits hold it."""
+    x &= (1 << bits) - 1
+    return x - (1 << bits) if signed and x >> (bits - 1) else x
+
+
+def whole(x: Any) -> int:
+    """The integer part."""
+    return int(x) if math.isfinite(x) else -(2**63)
+
+
+def recip(x: Any) -> Any:
+    """1 / x."""
+    return divide(1.0, x)
+
+
+def _shift_left(x: int, n: int) -> int:
+    return x << n if 0 <= n < 64 else 0
+
+
+def _shift_right(x: int, n: int) -> int:
+    return x >> min(n, 63)
+
+
+_ieee: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "sqrt": ("sqrt", _nan), "exp": ("exp", _inf), "expm1": ("expm1", _inf), "log": ("log", _log_limit),
+    "log2": ("log2", _log_limit), "log10": ("log10", _log_limit), "sin": ("sin", _nan), "cos": ("cos", _nan),
+    "tan": ("tan", _nan), "acos": ("acos", _nan), "asin": ("asin", _nan), "atan": ("atan", _nan),
+    "sinh": ("sinh", _inf), "cosh": ("cosh", _inf), "tanh": ("tanh", _nan), "acosh": ("acosh", _nan),
+    "asinh": ("asinh", _nan), "atanh": ("atanh", _nan),
+}  # fmt: skip
+
+FUNCTIONS: dict[str, _Function] = {
+    **{word: _quiet(getattr(math, name), getattr(cmath, name, _nan), limit) for word, (name, limit) in _ieee.items()},
+    "add": operator.add,
+    "subtract": operator.sub,
+    "multiply": operator.mul,
+    "negative": operator.neg,
+    "abs": operator.abs,
+    "equal": operator.eq,
+    "not_equal": operator.ne,
+    "less": operator.lt,
+    "less_equal": operator.le,
+    "greater": operator.gt,
+    "greater_equal": operator.ge,
+    "bitwise_and": operator.and_,
+    "bitwise_or": operator.or_,
+    "bitwise_xor": operator.xor,
+    "bitwise_left_shift": _shift_left,
+    "bitwise_right_shift": _shift_right,
+    "divide": divide,
+    "floor_divide": floor_divide,
+    "remainder": remainder,
+    "pow": power,
+    "maximum": maximum,
+    "minimum": minimum,
+    "sign": sign,
+    "log1p": log1p,
+    "floor": _rounded(math.floor),
+    "ceil": _rounded(math.ceil),
+    "trunc": _rounded(math.trunc),
+    "round": _rounded(round),
+    "where": select,
+    "isfinite": lambda x: cmath.isfinite(x),
+    "isinf": lambda x: cmath.isinf(x),
+    "isnan": lambda x: cmath.isnan(x),
+    "signbit": lambda x: math.copysign(1.0, x) < 0,
+    "logical_and": lambda x, y: bool(x) and bool(y),
+    "logical_or": lambda x, y: bool(x) or bool(y),
+    "logical_xor": lambda x, y: bool(x) != bool(y),
+    "logical_not": operator.not_,
+    "atan2": math.atan2,
+    "hypot": math.hypot,
+    "copysign": math.copysign,
+    "logaddexp": lambda x, y: maximum(x, y) + log1p(math.exp(-abs(x - y))) if x != y else x + math.log(2),
+    "conj": lambda x: x.conjugate(),
+    "real": lambda x: x.real,
+    "imag": lambda x: x.imag,
+    "recip": recip,
+}
+"""Every elementwise word, for numbers."""
+
+
+def invert(x: Any) -> Any:
+    """¬x, of a bool or an int."""
+    return not x if isinstance(x, bool) else ~x
+
+
+FUNCTIONS["bitwise_invert"] = invert
+
+WRAPPING = frozenset("add subtract multiply negative bitwise_left_shift bitwise_invert pow astype".split())
+"""Words whose results an integer dtype cuts to its bits."""
+
+
+def converter(dtype: str) -> _Function:
+    """From a number to how a dtype has it; real numbers stay double."""
+    if dtype == "bool":
+        return bool
+    if "int" in dtype:
+        bits, signed = int(dtype.lstrip("uint")), not dtype.startswith("u")
+        return lambda x: wrapped(whole(x), bits, signed)
+    return complex if dtype.startswith("complex") else float

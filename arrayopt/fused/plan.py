@@ -1,0 +1,122 @@
+"""One structure of trees: its schedule, or why there is none."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import arrayopt
+from arrayopt import dtypes
+from arrayopt.backend import Backend
+from arrayopt.base import apply_updates
+from arrayopt.dispatch import backend, is_array
+from arrayopt.fused.lower import schedule
+from arrayopt.fused.program import Schedule
+from arrayopt.fused.recorder import Recorder
+from arrayopt.fused.traced import NotRecordable, Traced
+from arrayopt.tree.structure import Spec, flatten
+
+_NUMBERS = (int, float, complex)
+
+
+class Trees(NamedTuple):
+    """The arguments of a step, flattened together.
+
+    Attributes:
+      leaves: of parameters, gradients, state and extra arguments, in that order.
+      spec: structure of the tuple of the four.
+      counts: how many leaves each of the four has.
+    """
+
+    leaves: list[Any]
+    spec: Spec
+
+    @property
+    def counts(self) -> tuple[int, int, int, int]:
+        a, b, c, d = [child.size for child in self.spec.children]
+        return a, b, c, d
+
+    @property
+    def donated(self) -> list[int]:
+        """The places of parameters and state."""
+        a, b, c, _ = self.counts
+        return [*range(a), *range(a + b, a + b + c)]
+
+    def path(self, place: int) -> str:
+        """What a message calls a leaf."""
+        a, b, c, _ = self.counts
+        who = "parameter" if place < a else "gradient" if place < a + b else "state" if place < a + b + c else "argument"
+        path = _strip(self.spec.paths()[place])
+        return f"the {who} at {path}" if path else f"the {who}"
+
+
+def _strip(path: str) -> str:
+    return path[path.index("]") + 1 :]
+
+
+def record(update: Callable[..., Any], trees: Trees, recorder: Recorder) -> Schedule:
+    """Runs a step once on recording arrays, and makes its schedule.
+
+    Raises:
+      NotRecordable: something in it cannot be recorded.
+      Exception: whatever the transform raises.
+    """
+    recorder.begin()
+    nodes = [_traced(recorder, place, leaf) for place, leaf in enumerate(trees.leaves)]
+    params, grads, state, extra = trees.spec.unflatten(nodes)
+    updates, new_state = update(grads, state, params, **extra)
+    new_params = apply_updates(params, updates)
+    a, b, _, _ = trees.counts
+    outputs, spec = flatten((new_params, new_state))
+    if spec.children != (trees.spec.children[0], trees.spec.children[2]):
+        raise NotRecordable("the structure of the state changes")
+    donated = {p: _output(recorder, p, new, trees.leaves[p]) for p, new in zip(trees.donated, outputs, strict=True)}
+    stored = {p: new for p, new in donated.items() if new is not None}
+    moving = frozenset(range(a + b))
+    return schedule(stored, moving, len(trees.leaves))
+
+
+def _traced(recorder: Recorder, place: int, leaf: Any) -> Any:
+    if type(leaf) in _NUMBERS:
+        return recorder.number(place, leaf)
+    return recorder.input(place, leaf) if is_array(leaf) else leaf
+
+
+def _output(recorder: Recorder, place: int, new: Any, old: Any) -> Traced | None:
+    """The recorded value that a donated place takes; None if it stays as it is."""
+    if not isinstance(new, Traced):
+        if new is old:
+            return None
+        if not is_array(new):
+            raise NotRecordable("the state takes a value that was not computed from arrays")
+        new = recorder.operand(new)
+    if type(old) in _NUMBERS:
+        return new
+    if new.shape != tuple(old.shape) or dtypes.name(new.dtype) != dtypes.name(old.dtype):
+        raise NotRecordable(
+            f"a state of shape {tuple(old.shape)} and dtype {dtypes.name(old.dtype)} becomes one of shape "
+            f"{new.shape} and dtype {dtypes.name(new.dtype)}"
+        )
+    return new
+
+
+def stopping_line(error: BaseException) -> str:
+    """The line of somebody's code that stopped a recording: ``file:line: text``."""
+    frames = traceback.extract_tb(error.__traceback__)
+    frame = ([f for f in frames if not _is_library(Path(f.filename))] or frames)[-1]
+    return f"{frame.filename}:{frame.lineno}: {frame.line}"
+
+
+_LIBRARIES = frozenset({"array_api_compat", "array_api_strict", "numpy", "torch", "jax", "cupy", "optax"})
+
+
+def _is_library(path: Path) -> bool:
+    return Path(arrayopt.__file__).parent in path.parents or not _LIBRARIES.isdisjoint(path.parts)
+
+
+def library_of(leaves: list[Any]) -> Backend | None:
+    """The one library whose arrays the leaves are; None if there are several, or none."""
+    found = {id(b): b for b in [backend(x) for x in leaves if is_array(x)]}
+    return next(iter(found.values())) if len(found) == 1 else None

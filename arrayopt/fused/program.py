@@ -1,0 +1,112 @@
+"""What a recorded step becomes: stages of kernels, with work on single numbers before and library calls after each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from arrayopt.fused.probe import Call as LibraryCall
+
+
+class Instruction(NamedTuple):
+    """One elementwise operation: ``args`` ≥ 0 are values, −1 − k is the scalar in slot k."""
+
+    op: str
+    dtype: str
+    args: tuple[int, ...]
+
+
+class Program(NamedTuple):
+    """A kernel: what is done at one place of a set of arrays. Equal programs share their machine code.
+
+    Values are numbered: first what is loaded, then the result of each instruction. Arrays are numbered too: first
+    those that are loaded, then those only stored to.
+    """
+
+    loads: tuple[str, ...]  # dtype of each array that is read
+    code: tuple[Instruction, ...]
+    stores: tuple[tuple[int, int, str], ...]  # value, array, dtype of the array
+    reduces: tuple[tuple[str, int], ...]  # sum, max, …, and of which value
+    slots: str  # kind of each scalar: f, i, b or c
+    flat: bool  # whether all arrays have one size, so that the kernel may run over them as vectors
+    views: bool  # whether one value appears in two shapes
+
+    def dtype(self, value: int) -> str:
+        """The dtype of a value."""
+        n = len(self.loads)
+        return self.loads[value] if value < n else self.code[value - n].dtype
+
+    @property
+    def arrays(self) -> int:
+        """The number of arrays."""
+        return max([len(self.loads) - 1, *[array for _, array, _ in self.stores]]) + 1
+
+
+@dataclass(slots=True)
+class Site:
+    """One set of arrays that a program is applied to."""
+
+    arrays: tuple[int, ...]  # places among the buffers
+    shapes: tuple[tuple[int, ...], ...]  # the shape in which each is met
+    shape: tuple[int, ...]  # that the arrays have together
+    scalars: tuple[int, ...]  # for each slot, the place among the scalars of the stage
+    results: tuple[int, ...]  # for each reduction, the place among the numbers known
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+
+@dataclass(slots=True)
+class Launch:
+    """A program, and all that it is applied to in one go."""
+
+    program: Program
+    sites: list[Site] = field(default_factory=list[Site])
+
+
+@dataclass(slots=True)
+class Temporary:
+    """A buffer that exists within a step."""
+
+    place: int
+    shape: tuple[int, ...]
+    dtype: str
+    like: int  # a buffer of the library and device
+
+
+@dataclass(slots=True)
+class Run:
+    """A call of the library: arrays by buffer, numbers by where they are known, results to either."""
+
+    call: LibraryCall
+    values: dict[int, tuple[str, int, str]]  # by id of the node: ("array" or "number", place, dtype)
+    arrays: list[tuple[int | None, int]]  # part (None: the whole), buffer
+    numbers: list[tuple[int | None, int]]  # part, place among the numbers known
+
+
+@dataclass(slots=True)
+class Stage:
+    """What can be done without waiting for a reduction or a library call."""
+
+    scalars: Callable[[list[Any]], list[Any]]
+    temporaries: list[Temporary]
+    launches: list[Launch]
+    runs: list[Run]
+    dropped: list[int]  # buffers that nobody needs any more
+
+
+@dataclass(slots=True)
+class Schedule:
+    """A whole step."""
+
+    buffers: int  # how many, the leaves of the trees first
+    numbers: int  # how many numbers are known in the course of a step
+    captured: list[tuple[int, Any]]  # buffer, array that the rule holds
+    read: list[tuple[int, int]]  # buffer, number: read at the beginning
+    stages: list[Stage]
+    written: list[tuple[int, int, str]]  # buffer, number, dtype: written at the end
+    copied: list[tuple[int, int]]  # from a buffer to a buffer, at the end
+    unchanged: bool = True

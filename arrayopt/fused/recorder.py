@@ -1,0 +1,377 @@
+"""The recording namespace of one library: its functions, writing down instead of computing.
+
+What dtype a word answers is asked of the library itself, once for each combination of dtypes, on arrays of one entry;
+so promotion is the library's own. What shape a function outside the vocabulary answers is found by trying it on two
+sets of small arrays.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, cast
+
+from arrayopt import dtypes
+from arrayopt.backend import Backend
+from arrayopt.dispatch import introduce, is_array
+from arrayopt.fused import words
+from arrayopt.fused.probe import Call, Operands, broadcast, probed, reshaped, sliced, squeezed
+from arrayopt.fused.traced import NotRecordable, Operand, Traced
+
+_NUMBERS = {bool: -1, int: -2, float: -3, complex: -4}
+_EXAMPLES = {-1: True, -2: 1, -3: 1.0, -4: 1j}
+_INQUIRIES = frozenset({"result_type", "finfo", "iinfo", "isdtype", "can_cast", "broadcast_shapes"})
+_FILLED = {"zeros_like": 0, "empty_like": 0, "ones_like": 1}
+
+
+class Recorder:
+    """One library, recorded.
+
+    Args:
+      backend: the library's adapter.
+    """
+
+    def __init__(self, backend: Backend, device: Any = None) -> None:
+        self.real = backend.xp
+        self.device = device
+        self.__name__ = self.real.__name__  # messages speak of the library
+        self.kind: type[Traced] = type("Traced", (Traced,), {"__slots__": (), "recorder": self})
+        self._dtypes: list[Any] = []
+        self._ids: dict[str, int] = {}
+        self._answers: dict[tuple[Any, ...], tuple[Any, int]] = {}
+        self._held: dict[int, tuple[Any, Traced]] = {}
+        introduce(self.kind, self, RecordingBackend(backend, self))
+
+    # -- where values come from ----------------------------------------------------------------------------
+
+    def input(self, place: int, like: Any) -> Traced:
+        """The array that lies at a place of the trees."""
+        return self._made("input", (), place, tuple(like.shape), self._dtype(like.dtype))
+
+    def number(self, place: int, value: float) -> Traced:
+        """A Python number that lies at a place of the trees, and is another in each step."""
+        sig = _NUMBERS[type(value)]
+        return self.kind("input", (), place, (), type(value), sig)
+
+    def operand(self, x: Any) -> Operand:
+        """``x``, fit to be an operand: recorded, a Python number, or an array that the rule holds."""
+        if type(x) is self.kind or type(x) in _NUMBERS:
+            return x
+        if not is_array(x):
+            raise NotRecordable(f"an operand is neither an array nor a number, but {type(x).__name__}")
+        held = self._held.get(id(x))
+        if held is None:
+            node = self._made("captured", (), x, tuple(x.shape), self._dtype(x.dtype))
+            held = self._held[id(x)] = (x, node)
+        return held[1]
+
+    def begin(self) -> None:
+        """Forgets the arrays met in the last recording."""
+        self._held = {}
+
+    # -- elementwise ---------------------------------------------------------------------------------------
+
+    def operator(self, op: str, x: Any, y: Any = None) -> Any:
+        """``x op y``, or ``op x``."""
+        if y is None:
+            return self._elementwise(op, "operator", (x,))
+        if op == "pow" and type(y) is int and 1 <= y <= 4 and type(x) is self.kind:
+            return self._power(x, y)
+        return self._elementwise(op, "operator", (x, y))
+
+    def _power(self, x: Traced, n: int) -> Any:
+        if n == 1:
+            return x
+        square = self._elementwise("multiply", "operator", (x, x))
+        other = {2: None, 3: x, 4: square}[n]
+        return square if other is None else self._elementwise("multiply", "operator", (square, other))
+
+    def _elementwise(self, op: str, how: str, given: tuple[Any, ...]) -> Traced:
+        kind = self.kind
+        args = given
+        shape: tuple[int, ...] | None = None
+        sigs: list[Any] = [how, op]
+        for i, x in enumerate(given):
+            if type(x) is not kind and type(x) not in _NUMBERS:
+                x = self.operand(x)
+                args = (*args[:i], x, *args[i + 1 :])
+            if type(x) is kind:
+                sigs.append(x.sig)
+                if shape is None:
+                    shape = x.shape
+                elif shape != x.shape:
+                    shape = broadcast(shape, x.shape)
+            else:
+                sigs.append(_NUMBERS[type(x)])
+        key = tuple(sigs)
+        dtype, number = self._answers.get(key) or self._answer(key)
+        shape = shape or ()
+        return kind(op, args, None, shape, dtype, 2 * number + (not shape) if number >= 0 else number)
+
+    def _answer(self, key: tuple[Any, ...]) -> tuple[Any, int]:
+        """The dtype of a word's result, as the library says."""
+        how, op, *sigs = key
+        word = words.OPERATORS[op] if how == "operator" else getattr(self.real, op)
+        found = word(*[self._example(sig) for sig in sigs])
+        if type(found) in _NUMBERS:
+            answer = type(found), _NUMBERS[type(found)]
+        else:
+            answer = self._dtype(found.dtype)
+        self._answers[key] = answer
+        return answer
+
+    def _example(self, sig: int) -> Any:
+        if sig < 0:
+            return _EXAMPLES[sig]
+        return self.real.ones(() if sig % 2 else (1,), dtype=self._dtypes[sig // 2])
+
+    def _dtype(self, dtype: Any) -> tuple[Any, int]:
+        """The library's own object for a dtype, and its number."""
+        name = dtypes.name(dtype)
+        number = self._ids.get(name)
+        if number is None:
+            number = self._ids[name] = len(self._dtypes)
+            self._dtypes.append(self.real.ones((), dtype=dtype).dtype)
+        return self._dtypes[number], number
+
+    def _made(
+        self, op: str, args: tuple[Operand, ...], attrs: Any, shape: tuple[int, ...], dtype: tuple[Any, int]
+    ) -> Traced:
+        return self.kind(op, args, attrs, shape, dtype[0], 2 * dtype[1] + (not shape))
+
+    def astype(self, x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
+        del copy, device
+        return self._cast("astype", x, dtype)
+
+    def hand_on(self, x: Traced, dtype: Any) -> Any:
+        """A cast that may be left out where the value is widened again."""
+        return self._cast("hand_on", x, dtype)
+
+    def _cast(self, op: str, x: Traced, dtype: Any) -> Any:
+        kind = self._dtype(dtype)
+        x = self.operand(x)
+        if x.sig >= 0 and x.sig // 2 == kind[1]:
+            return x
+        if x.op == "hand_on" and x.args[0].sig // 2 == kind[1]:
+            return x.args[0]
+        return self._made(op, (x,), None, x.shape, kind)
+
+    def copy_of(self, x: Traced) -> Traced:
+        return self._made("copy", (x,), None, x.shape, self._dtype(x.dtype))
+
+    def clip(self, x: Any, /, min: Any = None, max: Any = None) -> Any:
+        for word, bound in (("maximum", min), ("minimum", max)):
+            if bound is not None:
+                kept = self._elementwise(word, "function", (x, self._as_bound(x, bound)))
+                x = self._cast("astype", kept, x.dtype)  # the standard: clip answers in the dtype of x
+        return x
+
+    def _as_bound(self, x: Traced, bound: Any) -> Any:
+        return bound if type(bound) in _NUMBERS else self._cast("astype", self.operand(bound), x.dtype)
+
+    def square(self, x: Any, /) -> Any:
+        return self._elementwise("multiply", "operator", (x, x))
+
+    def reciprocal(self, x: Any, /) -> Any:
+        return self._elementwise("divide", "operator", (1, x))
+
+    def positive(self, x: Any, /) -> Any:
+        return x
+
+    def full_like(self, x: Any, /, fill_value: Any, *, dtype: Any = None, device: Any = None) -> Traced:
+        del device
+        x = self.operand(x)
+        return self._made("full", (self.operand(fill_value),), None, x.shape, self._dtype(dtype or x.dtype))
+
+    def asarray(self, x: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | None = None) -> Any:
+        if type(x) is self.kind:
+            return x if dtype is None else self._cast("astype", x, dtype)
+        if _holds(self.kind, x):
+            raise NotRecordable("asarray of several recorded values")
+        return self.real.asarray(x, dtype=dtype, device=device, copy=copy)
+
+    # -- the same entries in another shape -----------------------------------------------------------------
+
+    def reshape(self, x: Any, /, shape: Any, *, copy: bool | None = None) -> Traced:
+        del copy
+        return self._view(x, reshaped(x.shape, shape))
+
+    def expand_dims(self, x: Any, /, axis: Any = 0) -> Traced:
+        axes = sorted([a % (x.ndim + 1) for a in ([axis] if isinstance(axis, int) else axis)])
+        shape = list(x.shape)
+        for a in axes:
+            shape.insert(a, 1)
+        return self._view(x, tuple(shape))
+
+    def squeeze(self, x: Any, /, axis: Any) -> Traced:
+        return self._view(x, squeezed(x.shape, axis))
+
+    def _view(self, x: Any, shape: tuple[int, ...]) -> Any:
+        x = self.operand(x)
+        return x if x.shape == shape else self._made("view", (x,), None, shape, self._dtype(x.dtype))
+
+    def broadcast_to(self, x: Any, /, shape: tuple[int, ...]) -> Traced:
+        x = self.operand(x)
+        return self._made("copy", (x,), None, tuple(shape), self._dtype(x.dtype))
+
+    # -- whole arrays --------------------------------------------------------------------------------------
+
+    def _reduced(self, op: str, x: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None) -> Any:
+        x = self.operand(x)
+        options = {"axis": axis, "keepdims": keepdims} | ({} if dtype is None else {"dtype": dtype})
+        if not _is_whole(x, axis) or not _can_join(op, x):
+            return self.call(op, (x,), options)
+        shape = (1,) * x.ndim if keepdims else ()
+        key = ("reduce", op, x.sig, None if dtype is None else dtypes.name(dtype))
+        kind = self._answers.get(key)
+        if kind is None:
+            example = getattr(self.real, op)(self._example(x.sig), **({} if dtype is None else {"dtype": dtype}))
+            kind = self._answers[key] = self._dtype(example.dtype)
+        return self._made(op, (x,), None, shape, kind)
+
+    def sum(self, x: Any, /, *, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Any:
+        return self._reduced("sum", x, axis, keepdims, dtype)
+
+    def max(self, x: Any, /, *, axis: Any = None, keepdims: bool = False) -> Any:
+        return self._reduced("max", x, axis, keepdims)
+
+    def min(self, x: Any, /, *, axis: Any = None, keepdims: bool = False) -> Any:
+        return self._reduced("min", x, axis, keepdims)
+
+    def any(self, x: Any, /, *, axis: Any = None, keepdims: bool = False) -> Any:
+        return self._reduced("any", x, axis, keepdims)
+
+    def all(self, x: Any, /, *, axis: Any = None, keepdims: bool = False) -> Any:
+        return self._reduced("all", x, axis, keepdims)
+
+    def mean(self, x: Any, /, *, axis: Any = None, keepdims: bool = False) -> Any:
+        x = self.operand(x)
+        if not _is_whole(x, axis) or not _can_join("sum", x) or not x.size:
+            return self.call("mean", (x,), {"axis": axis, "keepdims": keepdims})
+        return self.sum(x, keepdims=keepdims) / x.size
+
+    # -- everything else -----------------------------------------------------------------------------------
+
+    def item(self, x: Traced, key: Any) -> Any:
+        """``x[key]``; the key holds no arrays."""
+        if _holds(self.kind, key) or any([is_array(k) for k in (key if isinstance(key, tuple) else (key,))]):
+            raise NotRecordable("an index is an array")
+        node = Call("__getitem__", Operands((x, key), {}))
+        return self._made("call", (x,), node, sliced(x.shape, key), self._dtype(x.dtype))
+
+    def call(self, path: str, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        """A function of the library, run between kernels."""
+        call = Call(path, Operands(args, options).recorded(self))
+        found = probed(self, call)
+        if isinstance(found, list):
+            whole = self._made("call", call.nodes, call, (), self._dtype(call.nodes[0].dtype))
+            parts = [self._made("part", (whole,), i, *part) for i, part in enumerate(found)]
+            return call.container(parts)
+        return self._made("call", call.nodes, call, *found)
+
+    def __getattr__(self, name: str) -> Any:
+        found = self._word(name)
+        setattr(self, name, found)
+        return found
+
+    def _word(self, name: str) -> Any:
+        if name in _FILLED:
+            return self._filler(_FILLED[name])
+        if name in words.UNARY or name in words.BINARY or name == "where":
+            return lambda *args: self._function(name, args)
+        real = getattr(self.real, name)
+        if name in ("linalg", "fft"):
+            return _Part(self, name)
+        if not callable(real) or isinstance(real, type) or name in words.CREATION:
+            return real
+        if name in _INQUIRIES:
+            return lambda *args: real(*[self._example(x.sig) if type(x) is self.kind else x for x in args])
+        return lambda *args, **options: self._called(name, real, args, options)
+
+    def _function(self, name: str, args: tuple[Any, ...]) -> Any:
+        """An elementwise word; without anything recorded in it, its value."""
+        if not _holds(self.kind, args):
+            return getattr(self.real, name)(*args)
+        return self._elementwise(name, "function", args)
+
+    def _filler(self, value: int) -> Callable[..., Any]:
+        def filled(x: Any, /, *, dtype: Any = None, device: Any = None) -> Any:
+            return self.full_like(x, value, dtype=dtype, device=device)
+
+        return filled
+
+    def _called(self, path: str, real: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        if not _holds(self.kind, args) and not _holds(self.kind, tuple(options.values())):
+            return real(*args, **options)
+        return self.call(path, args, options)
+
+
+class _Part:
+    """``xp.linalg`` and the like."""
+
+    def __init__(self, recorder: Recorder, name: str) -> None:
+        self._recorder, self._name = recorder, name
+
+    def vector_norm(self, x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
+        recorder, x = self._recorder, self._recorder.operand(x)
+        if ord == 2 and _is_whole(x, axis) and _can_join("sum", x) and not dtypes.is_complex(x.dtype):
+            return recorder.sqrt(recorder.sum(x * x, keepdims=keepdims))
+        return recorder.call("linalg.vector_norm", (x,), {"axis": axis, "keepdims": keepdims, "ord": ord})
+
+    def __getattr__(self, name: str) -> Any:
+        recorder, path = self._recorder, f"{self._name}.{name}"
+        real = getattr(getattr(recorder.real, self._name), name)
+        return lambda *args, **options: recorder._called(path, real, args, options)
+
+
+class RecordingBackend(Backend):
+    """The points where libraries differ, recorded."""
+
+    def __init__(self, real: Backend, recorder: Recorder) -> None:
+        super().__init__(real.name)
+        self._real, self._recorder = real, recorder
+        self._xp = cast(Any, recorder)
+
+    def counter(self, like: Any) -> Any:
+        return self._recorder.full_like(like, 0, dtype=self._recorder.real.int32) if like.shape == () else 0 * like
+
+    def wide(self) -> Any:
+        return self._real.wide()
+
+    def settle(self, x: Any) -> Any:
+        return x
+
+    def copy(self, x: Any) -> Any:
+        return self._recorder.copy_of(x)
+
+    def dtype(self, name: str) -> Any:
+        return self._real.dtype(name)
+
+    def hand_on(self, x: Any, dtype: Any) -> Any:
+        return self._recorder.hand_on(x, dtype) if dtypes.name(dtype) in ("float16", "bfloat16") else self.xp.astype(x, dtype)
+
+    def receive(self, x: Any) -> Any:
+        return self._recorder.operand(x)
+
+
+def _is_whole(x: Traced, axis: Any) -> bool:
+    """Whether a reduction along the axes leaves one entry."""
+    if axis is None:
+        return True
+    axes = {a % max(x.ndim, 1) for a in ([axis] if isinstance(axis, int) else axis)}
+    return axes == set(range(x.ndim))
+
+
+def _can_join(op: str, x: Traced) -> bool:
+    """Whether a reduction may join the kernel that makes its argument: floating point, and not of nothing."""
+    if op in ("any", "all"):
+        return dtypes.name(x.dtype) == "bool"
+    if op in ("max", "min"):
+        return math.prod(x.shape) > 0 and dtypes.is_inexact(x.dtype) and not dtypes.is_complex(x.dtype)
+    return dtypes.is_inexact(x.dtype)
+
+
+def _holds(kind: type[Traced], x: Any) -> bool:
+    if isinstance(x, (tuple, list)):
+        return any([_holds(kind, y) for y in cast(Any, x)])
+    return type(x) is kind

@@ -1,0 +1,112 @@
+"""A schedule carried out on the arrays of one step."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, Protocol
+
+from arrayopt.backend import Backend
+from arrayopt.fused.program import Launch, Run, Schedule
+from arrayopt.fused.traced import Traced
+from arrayopt.layout import Layout
+
+
+class Engine(Protocol):
+    """What runs kernels."""
+
+    name: str
+
+    def launch(
+        self, launch: Launch, arrays: Sequence[Any], layouts: Sequence[Layout | None], scalars: list[Any]
+    ) -> list[Any]:
+        """Applies a program to all its sites; for each, the results of its reductions."""
+        ...
+
+
+def carry_out(
+    schedule: Schedule, engine: Engine, backend: Backend, leaves: list[Any], layouts: list[Layout | None]
+) -> dict[int, Any]:
+    """Runs a step, writing to the donated leaves.
+
+    Args:
+      schedule: what to do.
+      engine: what runs the kernels.
+      backend: adapter of the library.
+      leaves: of the trees.
+      layouts: of the leaves.
+
+    Returns:
+      For each place that holds a Python number, the number that belongs there now.
+    """
+    arrays = leaves + [None] * (schedule.buffers - len(leaves))
+    spots = layouts + [None] * (schedule.buffers - len(leaves))
+    known: list[Any] = [None] * schedule.numbers
+    for place, x in schedule.captured:
+        arrays[place], spots[place] = x, backend.layout(x)
+    for place, number in schedule.read:
+        x = arrays[place]
+        known[number] = x if isinstance(x, (int, float, complex)) else backend.read(x)
+    with uninterrupted():
+        for stage in schedule.stages:
+            scalars = stage.scalars(known)
+            for t in stage.temporaries:
+                arrays[t.place] = backend.empty(t.shape, t.dtype, arrays[t.like])
+                spots[t.place] = backend.layout(arrays[t.place])
+            for launch in stage.launches:
+                for site, results in zip(
+                    launch.sites, engine.launch(launch, arrays, spots, scalars), strict=False
+                ):
+                    for number, value in zip(site.results, results, strict=True):
+                        known[number] = value
+            for run in stage.runs:
+                _call(run, backend, arrays, spots, known)
+            for place in stage.dropped:
+                arrays[place] = spots[place] = None
+        for source, place in schedule.copied:
+            backend.assign(arrays[place], arrays[source])
+        return _finish(schedule, backend, arrays, known)
+
+
+def _finish(schedule: Schedule, backend: Backend, arrays: list[Any], known: list[Any]) -> dict[int, Any]:
+    replaced: dict[int, Any] = {}
+    for place, number, _ in schedule.written:
+        if isinstance(arrays[place], (int, float, complex)):
+            replaced[place] = type(arrays[place])(known[number])
+        else:
+            backend.assign(arrays[place], known[number])
+    return replaced
+
+
+def _call(run: Run, backend: Backend, arrays: list[Any], spots: list[Any], known: list[Any]) -> None:
+    def value(node: Traced) -> Any:
+        what, place, dtype = run.values[id(node)]
+        if what == "array":
+            return backend.raw(arrays[place])
+        return backend.xp.reshape(backend.xp.asarray(known[place], dtype=backend.dtype(dtype)), node.shape)
+
+    found = run.call.run(backend.xp, value)
+    for part, place in run.arrays:
+        arrays[place] = found if part is None else found[part]
+        spots[place] = backend.layout(arrays[place])
+    for part, number in run.numbers:
+        known[number] = backend.read(found if part is None else found[part])
+
+
+@contextmanager
+def uninterrupted() -> Generator[None]:
+    """Keeps Ctrl-C waiting: a step that has begun to write ends before the interrupt is raised."""
+    if threading.current_thread() is not threading.main_thread() or not callable(signal.getsignal(signal.SIGINT)):
+        yield
+        return
+    waiting: list[tuple[int, FrameType | None]] = []
+    old = signal.signal(signal.SIGINT, lambda *args: waiting.append(args))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, old)
+    if waiting and callable(old):
+        old(*waiting[0])

@@ -1,0 +1,155 @@
+"""`fused_step`: a whole optimizer step, at the speed of a kernel written for it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from arrayopt import dtypes
+from arrayopt.backend import Backend
+from arrayopt.base import apply_updates, with_extra_args_support
+from arrayopt.dispatch import backend_named, is_array
+from arrayopt.fused import engines
+from arrayopt.fused.explain import Explanation, explained
+from arrayopt.fused.plan import Trees, library_of, record, stopping_line
+from arrayopt.fused.recorder import Recorder
+from arrayopt.fused.run import Eagerly, InKernels, Whole, Way
+from arrayopt.fused.traced import NotRecordable
+from arrayopt.tree.structure import flatten
+from arrayopt.types import OptState, Params, Updates
+
+
+def fused_step(optimizer: Any, engine: str | None = None) -> FusedStep:
+    """A function that takes a whole step: gradients in, parameters and state moved.
+
+    ``update`` and ``apply_updates`` are run once on recording arrays, for each structure of the trees. What they
+    computed becomes a few kernels that pass over memory as seldom as can be. It works for every transform, also one
+    nobody has seen before; what cannot be recorded is run as it is, and ``explain()`` says why.
+
+    Parameters and state are donated: NumPy, Torch and CuPy arrays are written in place and returned, JAX arrays are
+    given to the compiler and must not be used afterwards. Gradients are only read.
+
+    Args:
+      optimizer: a transform of arrayopt, of Optax on JAX, or anybody's.
+      engine: the name of the engine to use: ``"numba"``, ``"tiles"``, ``"jit"``, ``"cuda"`` or ``"eager"``; by
+        default the best that serves the arrays at hand.
+
+    Returns:
+      A `FusedStep`: ``params, state = step(params, grads, state, **extra_args)``.
+
+    Raises:
+      ValueError: there is no engine of that name. From the step: the engine asked for cannot serve; a parameter or
+        a state is read-only, overlaps itself or shares memory with another; whatever the optimizer's ``update`` says of
+        trees that do not fit.
+      TypeError: ``optimizer`` has no ``update``.
+
+    Example:
+      >>> import arrayopt, numpy as np
+      >>> optimizer = arrayopt.adamw(0.1)
+      >>> params = {"w": np.asarray([1.0, -2.0])}
+      >>> state = optimizer.init(params)
+      >>> step = arrayopt.fused_step(optimizer)
+      >>> params, state = step(params, {"w": 2 * params["w"]}, state)
+      >>> params["w"].round(4)
+      array([ 0.9, -1.9])
+    """
+    if not hasattr(optimizer, "update"):
+        raise TypeError(f"fused_step: optimizer must have an update; got {type(optimizer).__name__}.")
+    if engine is not None and engine not in ("tiles", "eager", *engines.announced()):
+        engines.engine(engine, backend_named("numpy"))  # raises
+    return FusedStep(optimizer, engine)
+
+
+class FusedStep:
+    """What `fused_step` makes: ``params, state = step(params, grads, state, **extra_args)``.
+
+    It may be called from several threads at once, on trees that share no donated array. Ctrl-C within a step is raised
+    after it.
+    """
+
+    def __init__(self, optimizer: Any, engine: str | None) -> None:
+        self._optimizer = optimizer
+        self._update: Callable[..., Any] = with_extra_args_support(optimizer).update
+        self._engine = engine
+        self._ways: dict[Any, Way] = {}
+        self._recent: Way | None = None
+        self._recorders: dict[str, Recorder] = {}
+        self._lock = threading.RLock()
+
+    def __repr__(self) -> str:
+        return f"fused_step({self._optimizer!r})"
+
+    def __call__(
+        self, params: Params, grads: Updates, state: OptState, **extra_args: Any
+    ) -> tuple[Params, OptState]:
+        trees = Trees(*flatten((params, grads, state, extra_args)))
+        way = self._recent
+        if way is None or not way.fits(trees):
+            way = self._way(trees)
+        return way.run(trees, params, grads, state, extra_args)
+
+    def explain(self) -> Explanation:
+        """What is done in a step, and why: engine, kernels, bytes, barriers. Its ``repr`` is made to be read.
+
+        Returns:
+          An `Explanation` of the trees met last; before the first step, one that says so.
+        """
+        return explained(self._recent)
+
+    def _way(self, trees: Trees) -> Way:
+        key = (trees.spec, tuple([_signature(leaf) for leaf in trees.leaves]))
+        with self._lock:
+            found = self._ways.get(key)
+            if found is None:
+                found = self._ways[key] = self._made(trees)
+            self._recent = found
+        return found
+
+    def _made(self, trees: Trees) -> Way:
+        library = library_of(trees.leaves)
+        if library is None:
+            return Eagerly(self._step, None, trees, "eager", "the arrays are not all of one library", None)
+        name, engine, reason = engines.choose(library, trees.leaves, self._engine)
+        schedule, stopped = self._recorded(library, trees)
+        if name == "eager":
+            return Eagerly(self._step, library, trees, name, reason, schedule, stopped)
+        if hasattr(engine, "compile"):
+            return Whole(engine.compile(self._step), library, trees, name, reason, schedule, stopped)
+        if schedule is None:
+            return Eagerly(self._step, library, trees, "eager", f"not {name}: {stopped}", None, stopped)
+        return InKernels(engine, library, trees, name, reason, schedule)
+
+    def _recorded(self, library: Backend, trees: Trees) -> tuple[Any, str | None]:
+        """The schedule of a step, or None and what stopped the recording."""
+        recorder = self._recorders.setdefault(library.name, Recorder(library))
+        try:
+            return record(self._update, trees, recorder), None
+        except NotRecordable as error:
+            return None, f"it cannot be recorded: {error}; {stopping_line(error)}"
+        except Exception as error:  # may be the transform's own word on bad input: then it comes again
+            self._step(*_four(trees))
+            return None, f"it cannot be recorded: {type(error).__name__}: {error}; {stopping_line(error)}"
+
+    def _step(self, params: Params, state: OptState, grads: Updates, extra_args: dict[str, Any]) -> Any:
+        updates, state = self._update(grads, state, params, **extra_args)
+        return apply_updates(params, updates), state
+
+
+def _four(trees: Trees) -> tuple[Any, Any, Any, Any]:
+    params, grads, state, extra = trees.spec.unflatten(trees.leaves)
+    return params, state, grads, extra
+
+
+def _signature(leaf: Any) -> Any:
+    if is_array(leaf):
+        return type(leaf), tuple(leaf.shape), dtypes.name(leaf.dtype), str(getattr(leaf, "device", ""))
+    return type(leaf) if type(leaf) in (int, float, complex) else (type(leaf), _hashable(leaf))
+
+
+def _hashable(leaf: Any) -> Any:
+    try:
+        hash(leaf)
+    except TypeError:
+        return id(leaf)
+    return leaf

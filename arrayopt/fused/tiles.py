@@ -1,0 +1,264 @@
+"""The engine that needs nothing but the library: a kernel's operations, one after another on tiles that stay in cache.
+
+It runs every program on every layout, and serves the other engines where theirs cannot: complex numbers, broadcasts,
+strided arrays.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from arrayopt import dtypes
+from arrayopt.backend import Backend
+from arrayopt.dispatch import is_array
+from arrayopt.fused import host
+from arrayopt.fused.probe import broadcast
+from arrayopt.fused.program import Instruction, Launch, Program, Site
+
+TILE = 16 * 1024
+"""Entries of a tile: a dozen buffers of it lie in a second-level cache."""
+
+_NARROW = ("float16", "bfloat16")
+
+
+class Tiles:
+    """The engine on one library.
+
+    Args:
+      backend: the library's adapter.
+    """
+
+    about = "the library's operations on tiles that stay in cache"
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+        self._kernels: dict[Program, _Kernel] = {}
+
+    def missing(self, leaves: Sequence[Any]) -> str | None:
+        """What keeps it from serving these arrays."""
+        odd = [x for x in leaves if is_array(x) and self.backend.layout(x) is None]
+        return f"{type(odd[0]).__name__} is not written in place" if odd else None
+
+    def launch(self, launch: Launch, arrays: Sequence[Any], layouts: Sequence[Any], scalars: list[Any]) -> list[Any]:
+        """Applies a program to all its sites.
+
+        Returns:
+          For each site the results of its reductions.
+        """
+        del layouts
+        return self.at(launch.program, launch.sites, arrays, scalars)
+
+    def at(
+        self, program: Program, sites: Sequence[Site], arrays: Sequence[Any], scalars: list[Any]
+    ) -> list[list[Any]]:
+        """Applies a program to some sites."""
+        kernel = self._kernels.get(program)
+        if kernel is None:
+            kernel = self._kernels[program] = _Kernel(program, self.backend)
+        scratch: dict[Any, list[Any]] = {}
+        numbers = [self.backend.scalar(x) for x in scalars]
+        return [
+            kernel.run(
+                site, [self.backend.raw(arrays[a]) for a in site.arrays], [numbers[k] for k in site.scalars], scratch
+            )
+            for site in sites
+        ]
+
+
+class _Kernel:
+    def __init__(self, program: Program, backend: Backend) -> None:
+        self.program, self.backend = program, backend
+        self.steps = [_Step(program, backend, i, instruction) for i, instruction in enumerate(program.code)]
+        self.slots = _buffers(program) if program.flat else None
+        stored = {array for _, array, _ in program.stores}
+        moved = {value for value, array, _ in program.stores if value != array}
+        aliases = {v for first, vs in _aliased(program).items() if first in stored for v in vs}
+        self.shifted = [v for v in moved if (v < len(program.loads) and v in stored) or v in aliases]
+
+    def run(self, site: Site, arrays: list[Any], scalars: list[Any], scratch: dict[Any, list[Any]]) -> list[Any]:
+        shape = site.shape
+        copies: list[tuple[Any, Any]] = []
+        if self.program.flat:
+            arrays, shape, copies = self._as_vectors(site, arrays)
+        partial: list[list[Any]] = [[] for _ in self.program.reduces]
+        for where, size in _tiles(shape):
+            self._tile([_part(a, where, shape) for a in arrays], scalars, partial, self._scratch(size, arrays, scratch))
+        for original, copy in copies:
+            self.backend.assign(original, copy)
+        pairs = zip(self.program.reduces, partial, strict=True)
+        return [_combined(op, self.program.dtype(value), parts) for (op, value), parts in pairs]
+
+    def _as_vectors(self, site: Site, arrays: list[Any]) -> tuple[list[Any], tuple[int, ...], list[tuple[Any, Any]]]:
+        """Arrays of one size as vectors, where that needs no copy; else as they are, or copied if shapes differ."""
+        layouts = [self.backend.layout(a) for a in arrays]
+        if all([layout is not None and layout.strides is None for layout in layouts]):
+            return [a.reshape(-1) for a in arrays], (site.size,), []
+        if len(set(site.shapes)) == 1 and not self.program.views:
+            return arrays, site.shape, []
+        vectors = [self.backend.xp.reshape(a, (-1,)) for a in arrays]
+        stored = {array for _, array, _ in self.program.stores}
+        shaped = [(arrays[k], vectors[k].reshape(site.shapes[k])) for k in stored]
+        return vectors, (site.size,), shaped
+
+    def _scratch(self, size: int | None, arrays: list[Any], made: dict[Any, list[Any]]) -> list[Any]:
+        """Buffers for a tile of so many entries; none where tiles have no one shape."""
+        if self.slots is None or size is None:
+            return []
+        if not made:
+            made[TILE] = [self.backend.empty((TILE,), dtype, arrays[0]) for dtype in self.slots[1]]
+        if size not in made:
+            made[size] = [b[:size] for b in made[TILE]]
+        return made[size]
+
+    def _tile(self, arrays: list[Any], scalars: list[Any], partial: list[list[Any]], scratch: list[Any]) -> None:
+        xp, backend = self.backend.xp, self.backend
+        values: list[Any] = []
+        for array, dtype in zip(arrays, self.program.loads, strict=False):
+            values.append(xp.astype(array, backend.dtype("float32")) if dtype in _NARROW else array)
+        for i, step in enumerate(self.steps):
+            out = scratch[self.slots[0][i]] if scratch and self.slots else None
+            values.append(step(values, scalars, arrays, out))
+        for k, (op, value) in enumerate(self.program.reduces):
+            partial[k].append(backend.read(_reduced(xp, op, values[value])))
+        for value in self.shifted:
+            values[value] = backend.copy(values[value])
+        for value, array, _ in self.program.stores:
+            backend.assign(arrays[array], values[value])
+
+
+class _Step:
+    """One instruction, bound to the library's function."""
+
+    def __init__(self, program: Program, backend: Backend, i: int, instruction: Instruction) -> None:
+        self.op, self.dtype, self.args = instruction
+        self.backend = backend
+        self.kind = backend.dtype("float32" if self.dtype in _NARROW else self.dtype)
+        self.rounded = self.dtype in _NARROW and self.op == "astype"
+        self.word, self.has_out = (None, False) if self.op in ("astype", "hand_on", "full", "copy") else backend.word(self.op)
+
+    def __call__(self, values: list[Any], scalars: list[Any], arrays: list[Any], out: Any) -> Any:
+        given = [values[a] if a >= 0 else scalars[-1 - a] for a in self.args]
+        xp = self.backend.xp
+        if self.word is None:
+            return self._made(xp, given, arrays, out)
+        if self.has_out and out is not None:
+            return self.word(*given, out=out)
+        if self.op == "where":
+            given = [x if hasattr(x, "shape") else xp.asarray(x) for x in given]
+            return xp.astype(xp.where(*given), self.kind)
+        return xp.astype(self.word(*given), self.kind)
+
+    def _made(self, xp: Any, given: list[Any], arrays: list[Any], out: Any) -> Any:
+        if self.op in ("full", "copy") and self.args[0] < 0:
+            shape = broadcast_all([a.shape for a in arrays])
+            filled = self.backend.empty(shape, dtypes.name(self.kind), arrays[0])
+            self.backend.assign(filled, given[0])
+            return filled
+        x = xp.astype(given[0], self.backend.dtype(self.dtype)) if self.rounded else given[0]
+        return x if self.op == "hand_on" and not self.rounded else xp.astype(x, self.kind)
+
+
+def _buffers(program: Program) -> tuple[list[int], list[str]]:
+    """For each instruction the buffer it may write to, and the dtypes of the buffers: as few as can be."""
+    n = len(program.loads)
+    last = {value: len(program.code) for value, *_ in program.stores} | {v: len(program.code) for _, v in program.reduces}
+    for i, instruction in enumerate(program.code):
+        for a in instruction.args:
+            last[a] = max(last.get(a, 0), i)
+    aliased = _aliased(program)
+    dtypes: list[str] = []
+    free: dict[str, list[int]] = {}
+    taken: list[int] = []
+    ends: dict[int, list[int]] = {}
+    for i, instruction in enumerate(program.code):
+        for k in ends.pop(i - 1, []):
+            free.setdefault(dtypes[k], []).append(k)
+        dtype = "float32" if instruction.dtype in _NARROW else instruction.dtype
+        if free.get(dtype):
+            k = free[dtype].pop()
+        else:
+            k = len(dtypes)
+            dtypes.append(dtype)
+        taken.append(k)
+        end = max([last.get(v, i) for v in (n + i, *aliased.get(n + i, []))])
+        ends.setdefault(end, []).append(k)
+    return taken, dtypes
+
+
+def broadcast_all(shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    """The shape that arrays have together."""
+    found: tuple[int, ...] = ()
+    for shape in shapes:
+        found = broadcast(found, tuple(shape))
+    return found
+
+
+def _aliased(program: Program) -> dict[int, list[int]]:
+    """For each value those that are the same memory: casts that change nothing."""
+    n, found = len(program.loads), dict[int, list[int]]()
+    origin: dict[int, int] = {}
+    for i, instruction in enumerate(program.code):
+        if instruction.op in ("astype", "hand_on", "copy", "real", "conj") and instruction.args[0] >= 0:
+            first = origin.get(instruction.args[0], instruction.args[0])
+            origin[n + i] = first
+            found.setdefault(first, []).append(n + i)
+    return found
+
+
+def _tiles(shape: tuple[int, ...]) -> Iterator[tuple[tuple[Any, ...], int | None]]:
+    """Slices of an array of that shape, none of more entries than a tile, and the size of each if it is a vector."""
+    if len(shape) == 1:
+        for start in range(0, shape[0], TILE):
+            yield (slice(start, start + TILE),), min(TILE, shape[0] - start)
+        return
+    inner = [math.prod(shape[a + 1 :]) for a in range(len(shape))]
+    axis = next((a for a, n in enumerate(inner) if n <= TILE), 0)
+    rows = max(1, TILE // max(inner[axis], 1)) if shape else 1
+    if not shape:
+        yield (), None
+        return
+    outer = [range(n) for n in shape[:axis]]
+    for index in itertools.product(*outer):
+        for start in range(0, shape[axis], rows):
+            yield (*[slice(i, i + 1) for i in index], slice(start, start + rows)), None
+
+
+def _part(array: Any, where: tuple[Any, ...], shape: tuple[int, ...]) -> Any:
+    """The part of an array, broadcast to ``shape``, that a tile meets."""
+    skipped = len(shape) - len(array.shape)
+    index = [k if n > 1 else slice(None) for k, n in zip(where[skipped:], array.shape, strict=False)]
+    return array[tuple(index)] if index else array
+
+
+_REDUCE: dict[str, Callable[[Any, Any], Any]] = {
+    "sum": host.FUNCTIONS["add"],
+    "max": host.maximum,
+    "min": host.minimum,
+    "any": host.FUNCTIONS["logical_or"],
+    "all": host.FUNCTIONS["logical_and"],
+}
+
+
+def _reduced(xp: Any, op: str, x: Any) -> Any:
+    if op == "sum" and str(x.dtype).rsplit(".", 1)[-1] == "float32":
+        return xp.sum(x, dtype=xp.float64)
+    return getattr(xp, op)(x)
+
+
+def _combined(op: str, dtype: str, parts: list[Any]) -> Any:
+    """The results of the tiles put together."""
+    if op == "sum":
+        return sum(parts) if dtype.startswith("complex") else math.fsum(parts) if _finite(parts) else sum(parts)
+    if not parts:
+        return op == "all"
+    found = parts[0]
+    for part in parts[1:]:
+        found = _REDUCE[op](found, part)
+    return found
+
+
+def _finite(parts: list[Any]) -> bool:
+    return all([math.isfinite(x) for x in parts])
