@@ -65,6 +65,7 @@ class Launch:
 
     program: Program
     sites: list[Site] = field(default_factory=list[Site])
+    bound: Any = None  # what an engine keeps of it from step to step
 
 
 @dataclass(slots=True)
@@ -109,4 +110,3 @@ class Schedule:
     stages: list[Stage]
     written: list[tuple[int, int, str]]  # buffer, number, dtype: written at the end
     copied: list[tuple[int, int]]  # from a buffer to a buffer, at the end
-    unchanged: bool = True

@@ -9,6 +9,8 @@ from arrayopt.backend import Backend
 
 
 class JaxBackend(Backend):
+    engines = ("jit", "eager")
+
     def counter(self, like: Any) -> Any:
         return self.xp.zeros((), dtype=self.xp.int32)
 

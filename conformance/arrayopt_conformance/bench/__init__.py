@@ -10,6 +10,7 @@ import argparse
 import json
 import sys
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,23 +23,33 @@ def run(args: argparse.Namespace) -> int:
     """Measures and prints what the command line asks for.
 
     Returns:
-      0; 1 if one of ours computes something else than the rule; 2 if it cannot run on so few threads.
+      0; 1 if one of ours computes something else than the rule; 2 after one line on stderr if something is missing.
     """
-    if args.threads is not None and not machine.can_confine():
-        print("arrayopt bench: --threads needs a system that can confine a process to some cores.", file=sys.stderr)
+    lacking = _lacking(args)
+    if lacking:
+        print(f"arrayopt bench: {lacking}", file=sys.stderr)
         return 2
-    with machine.confined(args.threads) as threads_:
-        return _Bench(args, threads_).run()
+    with machine.confined(args.threads) as cores:
+        return _Bench(args, cores).run()
+
+
+def _lacking(args: argparse.Namespace) -> str | None:
+    if args.threads is not None and not machine.can_confine():
+        return "--threads needs a system that can confine a process to some of its cores."
+    narrow = any(workload.dtype == "bfloat16" for workload in args.workload)
+    if narrow and find_spec("ml_dtypes") is None:
+        return "needs ml_dtypes; pip install 'arrayopt[conformance]'."
+    return None
 
 
 class _Bench:
     """One run of the program, and all that came of it."""
 
-    def __init__(self, args: argparse.Namespace, threads_: int) -> None:
+    def __init__(self, args: argparse.Namespace, cores: int) -> None:
         self.args = args
-        self.plan = entrants.Plan(args.library, threads_, args.rounds, args.eager, args.fresh_gradients)
-        self.machine = machine.described(threads_)
-        self.copied = threads.copied(threads_)
+        self.plan = entrants.Plan(args.library, cores, args.rounds, args.eager, args.fresh_gradients)
+        self.machine = machine.described(cores)
+        self.copied = threads.copied(cores)
         self.checks: list[dict[str, Any]] = []
         self.races: list[race.Race] = []
         self.once: list[once.Once] = []

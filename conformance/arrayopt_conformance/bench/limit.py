@@ -32,14 +32,14 @@ class Limit:
 
     def __init__(self, given: Start, library: str, crew: threads.Team) -> None:
         self._crew = crew
-        self._arrays = _arrays(given, library)
+        self.arrays = _arrays(given, library)
         self._counter = np.zeros(8, np.int64)  # a cache line
         tasks = _tasks([x.size for x in given.params])
         self._walks = [self._walk(one, tasks) for one in given.rule.passes(given.params[0].shape)]
         self._alone = sum(x.size for x in given.params) <= kernels.TASK
 
     def _walk(self, one: Pass, tasks: Any) -> _Walk:
-        arrays = [self._arrays[letter] for letter in one.reads]
+        arrays = [self.arrays[letter] for letter in one.reads]
         table = np.asarray([[_address(x) for x in column] for column in arrays], np.int64)
         sums = np.zeros(len(tasks), np.int64)
         compiled = kernels.kernel(one, tuple(_itemsize(column[0]) for column in arrays))

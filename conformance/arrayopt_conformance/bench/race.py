@@ -12,7 +12,7 @@ from arrayopt_conformance.bench.contenders import Entry, start
 from arrayopt_conformance.bench.entrants import Plan
 from arrayopt_conformance.bench.rules import Rule
 
-_EAGER_ELEMENTS = 10_000_000  # beyond this, plain steps take too long to wait for
+EAGER_ELEMENTS = 10_000_000  # beyond this, plain steps take too long to wait for
 _SPARE = 1.25  # memory beyond the arrays of all contenders
 
 
@@ -66,6 +66,8 @@ def race(rule: Rule, workload: Workload, plan: Plan, tried: list[tuple[Entry, Tr
     if lacking:
         result.left_out["all"] = lacking
         return result
+    if not able:
+        return result
     runners = _run(rule, workload, plan, able)
     result.rows.extend(_row(runner, rule, workload, copied) for runner in runners)
     result.ratios.extend(_ratios(runners))
@@ -73,7 +75,7 @@ def race(rule: Rule, workload: Workload, plan: Plan, tried: list[tuple[Entry, Tr
 
 
 def _too_slow(entry: Entry, workload: Workload, plan: Plan) -> bool:
-    return entry.kind == "eager" and workload.elements > _EAGER_ELEMENTS and not plan.eager
+    return entry.kind == "eager" and workload.elements > EAGER_ELEMENTS and not plan.eager
 
 
 def _memory(rule: Rule, workload: Workload, able: list[Entry]) -> str | None:

@@ -10,7 +10,7 @@ from threading import Lock, Thread
 
 import numpy as np
 
-_COPIED = 1 << 25  # elements of float32: beyond every cache
+COPIED = 1 << 25  # elements of float32: beyond every cache
 
 
 class Team:
@@ -51,9 +51,9 @@ def team(threads: int) -> Team:
     return Team(threads)
 
 
-def copied(threads: int, elements: int = _COPIED, rounds: int = 9) -> float:
+def copied(threads: int, rounds: int = 9) -> float:
     """Bytes read and written in a second by a copy of a large array, the median of several."""
-    crew = team(threads)
+    crew, elements = team(threads), COPIED
     source, target = np.ones(elements, np.float32), np.zeros(elements, np.float32)
     parts = [slice(elements * k // threads, elements * (k + 1) // threads) for k in range(threads)]
 

@@ -1,0 +1,217 @@
+"""From a program to the text of its kernel.
+
+The inner loop is a function of its own that takes slices: so LLVM turns it into vector instructions. Around it a second
+function takes tasks from a counter that all threads share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from arrayopt.fused.program import Program
+
+REGISTERS = {"float16": "float32", "bfloat16": "float32"}
+"""16-bit numbers are widened when they are loaded, and rounded when they are stored."""
+
+STORED = {"float16": "uint16", "bfloat16": "uint16", "bool": "boolean"}
+SIZES = {"bool": 1, "float16": 2, "bfloat16": 2, "float32": 4, "float64": 8,
+         "int8": 1, "uint8": 1, "int16": 2, "uint16": 2, "int32": 4, "uint32": 4, "int64": 8, "uint64": 8}  # fmt: skip
+
+_INFIX = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "pow": "**", "floor_divide": "//",
+          "remainder": "%", "bitwise_and": "&", "bitwise_or": "|", "bitwise_xor": "^", "bitwise_left_shift": "<<",
+          "bitwise_right_shift": ">>"}  # fmt: skip
+_COMPARE = {"less": "<", "less_equal": "<=", "greater": ">", "greater_equal": ">=", "equal": "==", "not_equal": "!="}
+_LOGIC = {"logical_and": "&", "logical_or": "|", "logical_xor": "^"}
+_RENAMED = {"acos": "arccos", "acosh": "arccosh", "asin": "arcsin", "asinh": "arcsinh", "atan": "arctan",
+            "atanh": "arctanh", "atan2": "arctan2", "round": "rint"}  # fmt: skip
+_NUMPY = frozenset(
+    "sqrt exp expm1 log log1p log2 log10 sin cos tan sinh cosh tanh sign floor ceil trunc hypot copysign logaddexp "
+    "isfinite isinf isnan signbit".split()
+) | frozenset(_RENAMED)
+
+TASK = 64 * 1024
+"""Entries of a task."""
+
+TASK_OF_SUMS = 4 * 1024
+"""Entries of a task that sums: what it sums is laid down first, and this much stays in the first-level cache."""
+
+
+def can_emit(program: Program) -> str | None:
+    """What in a program has no kernel here, or None if nothing has none."""
+    kinds = {*program.loads, *[code.dtype for code in program.code], *[dtype for _, _, dtype in program.stores]}
+    odd = sorted(kinds - set(SIZES))
+    if odd or "c" in program.slots:
+        return f"{odd[0] if odd else 'a complex number'} has no kernel"
+    if not program.flat:
+        return "arrays of several sizes meet"
+    if "i" in program.slots and kinds & {"int64", "uint64"}:
+        return "a scalar of 64 bits does not fit in a double"
+    unknown = [code.op for code in program.code if not _is_known(code.op)]
+    return f"{unknown[0]} has no kernel" if unknown else None
+
+
+def _is_known(op: str) -> bool:
+    return op in _NUMPY or op in _INFIX or op in _COMPARE or op in _LOGIC or hasattr(_Body, f"_{op}")
+
+
+def source(program: Program) -> str:
+    """The text of the module that holds a program's kernel, ``run``."""
+    return "\n".join(["from arrayopt_numba.runtime import *", "", *_Body(program).text(), "", *_driver(program), ""])
+
+
+class _Body:
+    """The inner loop."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.before: dict[str, str] = {}  # what is made of the scalars before the loop
+
+    def text(self) -> Iterator[str]:
+        program = self.program
+        loop = [*self._loads(), *self._code(), *self._stores(), *self._sums()]
+        names = ", ".join([f"a{k}" for k in range(program.arrays)])
+        yield "@njit(**OPTIONS)"
+        yield f"def body({names}, s, r):"
+        yield from [f"    {name} = {text}" for name, text in self.before.items()]
+        yield "    for i in range(a0.size):"
+        yield from [f"        {line}" for line in loop]
+
+    def _loads(self) -> Iterator[str]:
+        for k, dtype in enumerate(self.program.loads):
+            yield f"v{k} = widen_{dtype}(a{k}[i])" if dtype in REGISTERS else f"v{k} = a{k}[i]"
+
+    def _stores(self) -> Iterator[str]:
+        for value, k, dtype in self.program.stores:
+            if dtype in REGISTERS:
+                yield f"a{k}[i] = narrow_{dtype}({self._as(value, 'float32')})"
+            else:
+                yield f"a{k}[i] = {self._as(value, dtype)}"
+
+    def _sums(self) -> Iterator[str]:
+        for k, (_, value) in enumerate(self.program.reduces):
+            yield f"r[{k}, i] = {self._as(value, 'float64')}"
+
+    def _code(self) -> Iterator[str]:
+        n = len(self.program.loads)
+        for k, (op, dtype, args) in enumerate(self.program.code):
+            yield f"v{n + k} = {self._expression(op, dtype, args)}"
+
+    # -- operands ------------------------------------------------------------------------------------------
+
+    def _register(self, value: int) -> str:
+        dtype = self.program.dtype(value)
+        return REGISTERS.get(dtype, dtype)
+
+    def _as(self, value: int, dtype: str) -> str:
+        """An operand in a register of that type."""
+        if value < 0:
+            return self._scalar(-1 - value, dtype)
+        kind = self._register(value)
+        if kind == dtype:
+            return f"v{value}"
+        return f"(v{value} != 0)" if dtype == "bool" else f"{dtype}(v{value})"
+
+    def _scalar(self, slot: int, dtype: str) -> str:
+        name = f"s{slot}_{dtype}"
+        self.before[name] = f"s[{slot}] != 0" if dtype == "bool" else f"{dtype}(s[{slot}])"
+        return name
+
+    def _common(self, args: tuple[int, ...]) -> str:
+        """The type that operands are compared in: that of the widest array."""
+        kinds = [self._register(a) for a in args if a >= 0]
+        if not kinds:
+            return "float64"
+        if self._fractional(args) and not any([k.startswith("float") for k in kinds]):
+            return "float64"
+        return max(kinds, key=lambda kind: (kind.startswith("float"), SIZES[kind], kind))
+
+    def _fractional(self, args: tuple[int, ...]) -> bool:
+        return any([a < 0 and self.program.slots[-1 - a] == "f" for a in args])
+
+    # -- operations ----------------------------------------------------------------------------------------
+
+    def _expression(self, op: str, dtype: str, args: tuple[int, ...]) -> str:
+        kind = REGISTERS.get(dtype, dtype)
+        if op in _COMPARE:
+            a, b = [self._as(x, self._common(args)) for x in args]
+            return f"{a} {_COMPARE[op]} {b}"
+        if op == "astype" and dtype in REGISTERS:
+            return f"widen_{dtype}(narrow_{dtype}({self._as(args[0], 'float32')}))"
+        special = getattr(self, f"_{op}", None)
+        if special is not None:
+            return str(special(kind, args))
+        if op in _LOGIC:
+            a, b = [self._as(x, "bool") for x in args]
+            return f"{a} {_LOGIC[op]} {b}"
+        if op in _INFIX:
+            return self._infix(op, kind, args)
+        given = ", ".join([self._as(x, self._common(args) if dtype == "bool" else kind) for x in args])
+        return f"np.{_RENAMED.get(op, op)}({given})"
+
+    def _infix(self, op: str, kind: str, args: tuple[int, ...]) -> str:
+        if op == "divide" and args[1] < 0 and kind.startswith("float"):
+            return f"{self._as(args[0], kind)} * {self._reciprocal(-1 - args[1], kind)}"
+        a, b = [self._as(x, kind) for x in args]
+        text = f"{a} {_INFIX[op]} {b}"
+        return text if kind.startswith("float") or kind == "bool" else f"{kind}({text})"
+
+    def _reciprocal(self, slot: int, kind: str) -> str:
+        """A division by a scalar becomes a product: one division a task instead of one an entry."""
+        name = f"r{slot}_{kind}"
+        self.before[name] = f"{kind}(1.0 / s[{slot}])"
+        return name
+
+    def _where(self, kind: str, args: tuple[int, ...]) -> str:
+        return f"{self._as(args[1], kind)} if {self._as(args[0], 'bool')} else {self._as(args[2], kind)}"
+
+    def _maximum(self, kind: str, args: tuple[int, ...], word: str = ">") -> str:
+        a, b = [self._as(x, kind) for x in args]
+        return f"{a} if ({a} {word} {b}) | ({a} != {a}) else {b}"  # NaN stays NaN
+
+    def _minimum(self, kind: str, args: tuple[int, ...]) -> str:
+        return self._maximum(kind, args, "<")
+
+    def _negative(self, kind: str, args: tuple[int, ...]) -> str:
+        return f"{kind}(-{self._as(args[0], kind)})"
+
+    def _abs(self, kind: str, args: tuple[int, ...]) -> str:
+        return f"{kind}(abs({self._as(args[0], kind)}))"
+
+    def _logical_not(self, kind: str, args: tuple[int, ...]) -> str:
+        return f"not {self._as(args[0], 'bool')}"
+
+    def _bitwise_invert(self, kind: str, args: tuple[int, ...]) -> str:
+        a = self._as(args[0], kind)
+        return f"not {a}" if kind == "bool" else f"{kind}(~{a})"
+
+    def _full(self, kind: str, args: tuple[int, ...]) -> str:
+        return self._as(args[0], kind)
+
+    _copy = _hand_on = _real = _conj = _full
+
+    def _imag(self, kind: str, args: tuple[int, ...]) -> str:
+        return f"{kind}(0)"
+
+    def _astype(self, kind: str, args: tuple[int, ...]) -> str:
+        return self._as(args[0], kind)
+
+
+def _driver(program: Program) -> Iterator[str]:
+    """What takes tasks: site, first entry, entries, row of scalars."""
+    dtypes = dict(enumerate(program.loads)) | {array: dtype for _, array, dtype in program.stores}
+    sums = len(program.reduces)
+    yield "@njit(SIGNATURE, **OPTIONS)"
+    yield "def run(counter, tasks, table, scalars, partial, scratch):"
+    yield "    while True:"
+    yield "        k = fetch_add(counter, 1)"
+    yield "        if k >= tasks.shape[0]:"
+    yield "            return"
+    yield "        site, start, n = tasks[k, 0], tasks[k, 1], tasks[k, 2]"
+    for a in range(program.arrays):
+        dtype = dtypes[a]
+        where = f"table[{a}, site] + start * {SIZES[dtype]}"
+        yield f"        a{a} = carray(pointer({where}), n, {STORED.get(dtype, dtype)})"
+    arrays = ", ".join([f"a{a}" for a in range(program.arrays)])
+    yield f"        body({arrays}, scalars[tasks[k, 3]], scratch)"
+    for k in range(sums):
+        yield f"        partial[k, {k}] = {program.reduces[k][0]}_of(scratch[{k}, :n])"

@@ -1,0 +1,177 @@
+"""Launches: a table of addresses, a list of tasks, and as many threads as there are cores."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from arrayopt.backend import Backend
+from arrayopt.dispatch import is_array
+from arrayopt.fused.program import Launch, Program
+from arrayopt.fused.tiles import Tiles
+from arrayopt.layout import Layout, alike
+from arrayopt_numba.emit import SIZES, TASK, TASK_OF_SUMS, can_emit
+
+_ALONE = 1 << 20  # bytes that one thread moves in less time than it takes to wake another
+_COMBINE: dict[str, Any] = {"sum": np.add, "max": np.maximum, "min": np.minimum, "any": np.maximum, "all": np.minimum}
+
+Ints = npt.NDArray[np.int64]
+
+
+class NumbaEngine:
+    """The engine on one library.
+
+    Args:
+      backend: the library's adapter.
+    """
+
+    about = "kernels compiled by Numba, on every core"
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+        self._tiles = Tiles(backend)
+
+    def missing(self, leaves: Sequence[Any]) -> str | None:
+        """What keeps it from serving these arrays."""
+        if importlib.util.find_spec("numba") is None:
+            return "Numba is not installed (pip install 'arrayopt[numba]')"
+        arrays = [x for x in leaves if is_array(x)]
+        elsewhere = [x for x in arrays if str(getattr(x, "device", "cpu")) != "cpu"]
+        if elsewhere:
+            return f"an array lies on {elsewhere[0].device}"
+        return self._tiles.missing(arrays)
+
+    def launch(
+        self, launch: Launch, arrays: Sequence[Any], layouts: Sequence[Layout | None], scalars: list[Any]
+    ) -> Sequence[Sequence[Any]]:
+        """Applies a program to all its sites; for each, the results of its reductions."""
+        bound = launch.bound
+        if bound is None:
+            bound = launch.bound = _Bound(launch)
+        if bound.why_not is not None:
+            return self._tiles.launch(launch, arrays, layouts, scalars)
+        spots = [layouts[a] for a in bound.arrays]
+        if any([spot is None or spot.strides is not None for spot in spots]):
+            odd = bound.odd(layouts)
+            if odd:
+                return self._mixed(launch, bound, odd, arrays, layouts, scalars)
+        return bound.run([spot.address for spot in spots], scalars, bound.tasks)  # type: ignore[union-attr]
+
+    def _mixed(
+        self,
+        launch: Launch,
+        bound: _Bound,
+        odd: list[int],
+        arrays: Sequence[Any],
+        layouts: Sequence[Layout | None],
+        scalars: list[Any],
+    ) -> Sequence[Sequence[Any]]:
+        """Sites whose arrays lie each in an order of its own go through the library, tile by tile."""
+        slow = self._tiles.at(launch.program, [launch.sites[k] for k in odd], arrays, scalars)
+        if len(odd) == len(launch.sites):
+            return slow
+        left = bound.tasks[~np.isin(bound.tasks[:, 0], odd)]
+        addresses = [spot.address if (spot := layouts[a]) is not None else 0 for a in bound.arrays]
+        found = list(bound.run(addresses, scalars, np.ascontiguousarray(left)))
+        for k, results in zip(odd, slow, strict=True):
+            if found:
+                found[k] = results
+        return found
+
+
+class _Bound:
+    """What of a launch stays the same from step to step."""
+
+    def __init__(self, launch: Launch) -> None:
+        program = launch.program
+        self.program, self.sites = program, launch.sites
+        self.why_not = can_emit(program)
+        if self.why_not is not None:
+            return
+        from arrayopt_numba.kernels import kernel
+
+        self.kernel: Callable[..., None] = kernel(program)
+        self.arrays = [site.arrays[k] for k in range(program.arrays) for site in launch.sites]
+        rows: dict[tuple[int, ...], int] = {}
+        row = [rows.setdefault(site.scalars, len(rows)) for site in launch.sites]
+        self.rows: Ints = np.array(list(rows), dtype=np.int64).reshape(len(rows), len(program.slots))
+        self.length = TASK_OF_SUMS if program.reduces else TASK
+        self.tasks = _tasks([site.size for site in launch.sites], row, self.length, bool(program.reduces))
+        self.helpers = self._helpers()
+
+    def _helpers(self) -> int:
+        """The threads beside the caller's: none if there is little to do."""
+        import numba
+
+        width = sum([SIZES[d] for d in (*self.program.loads, *[d for _, _, d in self.program.stores])])
+        moved = width * sum([site.size for site in self.sites])
+        cores = min(int(numba.config.NUMBA_NUM_THREADS), len(os.sched_getaffinity(0)) if _has_affinity else 1 << 10)
+        return 0 if moved < _ALONE else max(0, min(cores, len(self.tasks)) - 1)
+
+    def odd(self, layouts: Sequence[Layout | None]) -> list[int]:
+        """The sites whose arrays cannot be walked through as vectors."""
+        return [k for k, site in enumerate(self.sites) if not self._is_plain([layouts[a] for a in site.arrays])]
+
+    def _is_plain(self, spots: list[Layout | None]) -> bool:
+        known = [spot for spot in spots if spot is not None]
+        if len(known) < len(spots):
+            return False
+        if self.program.views or len({spot.shape for spot in known}) > 1:
+            return all([spot.strides is None for spot in known])
+        return alike(known)
+
+    def run(self, addresses: list[int], scalars: list[Any], tasks: Ints) -> Sequence[Sequence[Any]]:
+        """Runs the kernel."""
+        table = np.array(addresses, dtype=np.int64).reshape(self.program.arrays, len(self.sites))
+        values = np.array(scalars if scalars else [0.0], dtype=np.float64)
+        rows = values[self.rows] if self.program.slots else np.zeros((len(self.rows), 1))
+        counter = np.zeros(1, dtype=np.int64)
+        sums = len(self.program.reduces)
+        partial = np.empty((len(tasks) if sums else 1, max(sums, 1)))
+        kernel, where, length = self.kernel, counter.ctypes.data, self.length if sums else 1
+
+        def work() -> None:
+            kernel(where, tasks, table, rows, partial, np.empty((max(sums, 1), length)))
+
+        if self.helpers:
+            from arrayopt_numba.threads import threads
+
+            threads.together(work, self.helpers)
+        else:
+            work()
+        return self._combined(partial, tasks) if sums else ()
+
+    def _combined(self, partial: npt.NDArray[np.float64], tasks: Ints) -> list[list[Any]]:
+        """The results of the tasks of each site put together."""
+        found: list[list[Any]] = [[] for _ in self.sites]
+        starts = np.flatnonzero(np.diff(tasks[:, 0], prepend=-1))
+        for k, (op, value) in enumerate(self.program.reduces):
+            whole = _COMBINE[op].reduceat(partial[:, k], starts)
+            for site, x in zip(tasks[starts, 0].tolist(), whole.tolist(), strict=True):
+                found[site].append(bool(x) if self.program.dtype(value) == "bool" else x)
+        return found
+
+
+_has_affinity = hasattr(os, "sched_getaffinity")
+
+
+def _tasks(sizes: list[int], rows: list[int], length: int, all_sites: bool) -> Ints:
+    """Site, first entry, entries and row of scalars of each task; a site without entries has one if it is to answer."""
+    found = [
+        (site, start, min(length, size - start), row)
+        for site, (size, row) in enumerate(zip(sizes, rows, strict=True))
+        for start in range(0, size if size or not all_sites else 1, length)
+    ]
+    return np.array(found, dtype=np.int64).reshape(len(found), 4)
+
+
+def emitted(program: Program) -> str:
+    """The text of a program's kernel, for people."""
+    from arrayopt_numba.emit import source
+
+    return source(program)
