@@ -68,6 +68,10 @@ class Backend:
         """``x`` cast for the next link of a chain; what records a step may wait with the rounding until the end."""
         return self.xp.astype(x, dtype)
 
+    def on_leaf(self, formula: Callable[..., Any], args: Sequence[Any], words: Any, reads: dict[str, Any]) -> Any:
+        """A formula of one leaf; what records a step writes it down once for leaves that are alike."""
+        return formula(*args, **words, **reads)
+
     def receive(self, x: Any) -> Array:
         """An array that a rule holds, as it can meet the arrays of an update."""
         return cast(Array, x)

@@ -158,7 +158,7 @@ def _on_leaf(
     double, kinds = _widths(g, met)
     wide = [x if kind is None else cast(x, kind) for x, kind in zip(met, kinds, strict=True)]
     reads = {} if p is None else {"p": wide.pop()}
-    out = formula(*wide, **words.of(site, g, double), **reads)
+    out = backend(g).on_leaf(formula, wide, words.of(site, g, double), reads)
     news = out if slots else [out]
     update = _stored(site, news[0], g, hand_on)
     kept = [_stored(site, new, old, cast) for new, old in zip(news[1:], slots, strict=True)]

@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-
-import arrayopt
-from arrayopt.cli import main
 from arrayopt_conformance.bench import check, choices, entrants, machine, once, peers, race, report, threads, timing
 from arrayopt_conformance.bench.contenders import Entry, start
 from arrayopt_conformance.bench.rules import RULES, Pass
+
+import arrayopt
+from arrayopt.cli import main
 
 SHORT = ["bench", "--workload", "2x40,1x70k", "--rounds", "6", "--library", "numpy", "--part", "steps"]
 PLAN = entrants.Plan(["numpy"], 1, rounds=2)
@@ -45,6 +45,7 @@ def bench(*argv: str) -> Outcome:
 def small_arrays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threads, "COPIED", 1000)
     monkeypatch.setattr(once, "LARGE", 1000)
+    monkeypatch.setattr(once, "RECORDED", 20)
 
 
 @pytest.fixture
@@ -143,7 +144,8 @@ def test_without_rich(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
     assert capsys.readouterr().out == "title\n          number\n  one        1.5\n  twelve      12\na note\n\n"
 
 
-def test_once() -> None:
+def test_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(entrants, "ENGINES", {"numpy": ("tiles",)})
     code, out, err = bench("bench", "--library", "numpy", "--part", "once", "--rule", "sgd")
     assert (code, err) == (0, "")
     assert "sgd: paid once" in out
@@ -171,6 +173,7 @@ def test_cores_are_given_back() -> None:
     before = os.sched_getaffinity(0)
     with machine.confined(1) as confined:
         assert confined == machine.cores() == 1
+        assert threads.Team(3).size == 3
     assert os.sched_getaffinity(0) == before
 
 

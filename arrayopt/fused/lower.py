@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,21 +15,26 @@ from arrayopt.fused.traced import Traced
 _ALIASES = frozenset({"copy", "view"})
 
 
-def schedule(outputs: dict[int, Traced], moving: frozenset[int], places: int) -> Schedule:
+def schedule(
+    outputs: dict[int, Traced], moving: frozenset[int], places: int, tape: Sequence[Traced]
+) -> Schedule:
     """The schedule of a step.
 
     Args:
       outputs: what each donated place of the trees becomes.
       moving: the places of parameters and gradients.
       places: how many there are in all.
+      tape: everything that was recorded, in order.
     """
-    return _Lowering(outputs, moving, places).schedule()
+    return _Lowering(outputs, moving, places, tape).schedule()
 
 
 class _Lowering:
-    def __init__(self, outputs: dict[int, Traced], moving: frozenset[int], places: int) -> None:
+    def __init__(
+        self, outputs: dict[int, Traced], moving: frozenset[int], places: int, tape: Sequence[Traced]
+    ) -> None:
         self.outputs = outputs
-        self.graph = Graph(outputs, moving)
+        self.graph = Graph(outputs, moving, tape)
         check_supported(self.graph)
         self.numbers = Numbers(self.graph)
         self.buffers = places
@@ -38,7 +42,7 @@ class _Lowering:
         self.captured: list[tuple[int, Any]] = []
         self.read: list[tuple[int, int]] = []
         self.copied: list[tuple[int, int]] = []
-        self.programs: dict[Program, Launch] = {}
+        self.programs: dict[Any, Launch] = {}
         self.parts: dict[int | None, list[tuple[int, int | None]]] = {}
         for j, node in enumerate(self.graph.nodes):
             if node.op == "part":
@@ -61,7 +65,7 @@ class _Lowering:
 
     def schedule(self) -> Schedule:
         found = targets(self.graph, self.outputs)
-        written = [(place, self.graph.index[id(node)], node) for place, node in self.outputs.items()]
+        written = [(place, node.index, node) for place, node in self.outputs.items()]
         written = [(p, i, node) for p, i, node in written if self.graph.on_host[i] and not _is_same(node, p)]
         for _, i, _ in written:
             self.numbers.need(i)
@@ -80,7 +84,7 @@ class _Lowering:
     def _draft(self, s: int, found: list[Target]) -> tuple[list[Temporary], list[Launch], list[Run]]:
         temporaries: list[Temporary] = []
         self.programs = {}
-        parts = components(self.graph, found)
+        parts = components(self.graph, found, s)
         shared = self._read_elsewhere(parts)
         for part in parts:
             self._lower(s, part, shared, temporaries)
@@ -108,37 +112,29 @@ class _Lowering:
 
     def _lower(self, s: int, part: Component, shared: set[int], temporaries: list[Temporary]) -> None:
         kernel = _Kernel(self, s, part)
-        stores: list[tuple[int, int, str]] = []
         for target in part.targets:
-            if target.what != "reduce":
-                stores.append(self._store(kernel, target, shared, temporaries))
-        reduced = [t for t in part.targets if t.what == "reduce"]
-        reduces = tuple([(self.graph.nodes[t.place].op, kernel.value[t.value]) for t in reduced])
-        results = tuple([self.numbers.known(t.place) for t in reduced])
-        program = Program(
-            tuple(kernel.loads), tuple(kernel.code), tuple(stores), reduces, "".join(kernel.slots), kernel.flat, kernel.views
-        )
-        launch = self.programs.setdefault(program, Launch(program))
-        launch.sites.append(
-            Site(tuple(kernel.arrays), tuple(kernel.shapes), part.shape, tuple(kernel.scalars), results)
-        )
-
-    def _store(
-        self, kernel: _Kernel, target: Target, shared: set[int], temporaries: list[Temporary]
-    ) -> tuple[int, int, str]:
-        node = self.graph.nodes[target.value]
-        dtype = dtypes.name(node.dtype)
-        if target.what == "keep" or target.place in shared:
-            place = self._new_buffer()
-            like = kernel.arrays[0] if kernel.arrays else 0
-            temporaries.append(Temporary(place, node.shape, dtype, like))
-            if target.what == "keep":
-                self.buffer[target.value] = place
+            if target.what == "reduce":
+                kernel.reduce(self.graph.nodes[target.place].op, target.value, self.numbers.known(target.place))
             else:
-                self.copied.append((place, target.place))
+                place = self._place(kernel, target, shared, temporaries)
+                kernel.store(target.value, place)
+        launch = self.programs.get(kernel.key)
+        if launch is None:
+            launch = self.programs[kernel.key] = Launch(kernel.program())
+        launch.sites.append(kernel.site())
+
+    def _place(self, kernel: _Kernel, target: Target, shared: set[int], temporaries: list[Temporary]) -> int:
+        """The buffer that a value is stored in."""
+        if target.what == "store" and target.place not in shared:
+            return target.place
+        place, node = self._new_buffer(), self.graph.nodes[target.value]
+        like = kernel.arrays[0] if kernel.arrays else 0
+        temporaries.append(Temporary(place, node.shape, dtypes.name(node.dtype), like))
+        if target.what == "keep":
+            self.buffer[target.value] = place
         else:
-            place = target.place
-        return kernel.value[target.value], kernel.array(place, node.shape), dtype
+            self.copied.append((place, target.place))
+        return place
 
     # -- library calls -------------------------------------------------------------------------------------
 
@@ -146,7 +142,7 @@ class _Lowering:
         graph, call = self.graph, self.graph.nodes[i].attrs
         values: dict[int, tuple[str, int, str]] = {}
         for node in call.nodes:
-            j = graph.index[id(node)]
+            j = node.index
             where = ("number", self.numbers.need(j)) if graph.on_host[j] else ("array", self.buffer[j])
             values[id(node)] = (*where, dtypes.name(node.dtype))
         arrays: list[tuple[int | None, int]] = []
@@ -166,13 +162,13 @@ class _Lowering:
     def _dropped(self, drafts: Sequence[tuple[list[Temporary], list[Launch], list[Run]]]) -> list[list[int]]:
         """For each stage the buffers of this step that are not looked at after it."""
         own = set(self.buffer.values()) - {place for place, _ in self.captured}
-        places = {node.attrs for node in self.graph.nodes if node.op == "input"}
+        own -= {node.attrs for node in self.graph.nodes if node.op == "input"}
         last: dict[int, int] = {}
         for s, (_, launches, runs) in enumerate(drafts):
             used = [a for launch in launches for site in launch.sites for a in site.arrays]
             used += [place for run in runs for what, place, _ in run.values.values() if what == "array"]
             used += [place for run in runs for _, place in run.arrays]
-            last.update(dict.fromkeys([a for a in used if a in own - places], s))
+            last.update(dict.fromkeys([a for a in used if a in own], s))
         return [[a for a, t in last.items() if t == s] for s in range(len(drafts))]
 
 
@@ -181,72 +177,95 @@ def _is_same(node: Traced, place: int) -> bool:
 
 
 class _Kernel:
-    """The values and arrays of one kernel, numbered."""
+    """The values and arrays of one kernel, numbered; ``key`` says all that its program is made of."""
 
     def __init__(self, lowering: _Lowering, s: int, part: Component) -> None:
         self.graph, self.numbers, self.stage = lowering.graph, lowering.numbers, s
-        self.loads: list[str] = []
-        self.arrays: list[int] = []
-        self.shapes: list[tuple[int, ...]] = []
-        self.code: list[Instruction] = []
-        self.slots: list[str] = []
+        first = part.targets[0].value
+        self.size, self.shape = self.graph.sizes[first], self.graph.nodes[first].shape
+        self.reads = part.reads
+        self.arrays = [lowering.buffer[i] for i in part.reads]
+        self.shapes = [self.graph.nodes[i].shape for i in part.reads]
+        self.value = {i: k for k, i in enumerate(part.reads)}
+        self.code: list[tuple[int, tuple[int, ...]]] = []  # position of the value, operands
+        self.slots: list[int | float | Traced] = []
         self.scalars: list[int] = []
-        self.value: dict[int, int] = {}
-        self.flat = True
-        self.views = False
+        self.results: list[int] = []
         self._slot: dict[int, int] = {}
-        self._known: dict[Instruction, int] = {}
-        for i in part.reads:
-            self._load(i, lowering.buffer[i], part.size)
+        self._key: list[Any] = [(self.graph.nodes[i].sig >> 1, self.graph.sizes[i] == self.size) for i in part.reads]
         for i in part.computed:
             self._compute(i)
 
-    def _load(self, i: int, buffer: int, size: int) -> None:
-        node = self.graph.nodes[i]
-        self.value[i] = len(self.loads)
-        self.loads.append(dtypes.name(node.dtype))
-        self.array(buffer, node.shape)
-        self.flat = self.flat and math.prod(node.shape) == size
-
-    def array(self, buffer: int, shape: tuple[int, ...]) -> int:
-        """The number of an array."""
-        if buffer in self.arrays:
-            return self.arrays.index(buffer)
-        self.arrays.append(buffer)
-        self.shapes.append(shape)
-        return len(self.arrays) - 1
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """Equal for equal programs."""
+        return tuple(self._key)
 
     def _compute(self, i: int) -> None:
-        node, args = self.graph.nodes[i], self.graph.args[i]
-        if node.op in _ALIASES and self._is_alias(i, node):
-            assert args[0] is not None
-            self.views = self.views or node.op == "view"
-            self.value[i] = self.value[args[0]]
+        graph = self.graph
+        node, args = graph.nodes[i], graph.args[i]
+        if node.op in _ALIASES and self._is_alias(i):
+            self._key.append(node.op)
+            self.value[i] = self.value[args[0]]  # type: ignore[index]
             return
-        operands = tuple([self._operand(x, a) for x, a in zip(node.args, args, strict=True)])
-        instruction = Instruction(node.op, dtypes.name(node.dtype), operands)
-        known = self._known.get(instruction)
-        if known is None:
-            known = self._known[instruction] = len(self.loads) + len(self.code)
-            self.code.append(instruction)
-        self.value[i] = known
+        value, on_host = self.value, graph.on_host
+        operands = tuple(
+            [
+                value[a] if a is not None and not on_host[a] else self._operand(x, a)
+                for x, a in zip(node.args, args, strict=True)
+            ]
+        )
+        self._key.append((node.op, node.sig >> 1, operands))
+        value[i] = len(self.reads) + len(self.code)
+        self.code.append((i, operands))
 
-    def _is_alias(self, i: int, node: Traced) -> bool:
+    def _is_alias(self, i: int) -> bool:
         a = self.graph.args[i][0]
         return a is not None and not self.graph.on_host[a] and self.graph.sizes[a] == self.graph.sizes[i]
 
     def _operand(self, x: Any, a: int | None) -> int:
-        if a is not None and not self.graph.on_host[a]:
-            return self.value[a]
-        key = id(x) if a is not None else 0
-        if key and key in self._slot:
-            return -1 - self._slot[key]
+        """A scalar: a slot for each that is computed, and for each occurrence of a Python number."""
+        if a is not None and a in self._slot:
+            return -1 - self._slot[a]
         slot = len(self.slots)
-        self.slots.append(_kind(type(x).__name__ if a is None else dtypes.name(x.dtype)))
+        self.slots.append(x)
         self.scalars.append(self.numbers.scalar(self.stage, x if a is None else a, a is None))
-        if key:
-            self._slot[key] = slot
+        self._key.append(type(x) if a is None else x.dtype)
+        if a is not None:
+            self._slot[a] = slot
         return -1 - slot
+
+    def store(self, value: int, place: int) -> None:
+        """Stores a value in a buffer."""
+        if place not in self.arrays:
+            self.arrays.append(place)
+            self.shapes.append(self.graph.nodes[value].shape)
+        self._key.append(("store", self.value[value], self.arrays.index(place), self.graph.nodes[value].sig >> 1))
+
+    def reduce(self, op: str, value: int, number: int) -> None:
+        """Reduces a value to a number."""
+        self._key.append(("reduce", op, self.value[value]))
+        self.results.append(number)
+
+    def site(self) -> Site:
+        """Where it is applied."""
+        return Site(tuple(self.arrays), tuple(self.shapes), self.shape, tuple(self.scalars), tuple(self.results))
+
+    def program(self) -> Program:
+        """What is done there."""
+        nodes = self.graph.nodes
+        code = [Instruction(nodes[i].op, dtypes.name(nodes[i].dtype), operands) for i, operands in self.code]
+        told = [entry for entry in self._key if isinstance(entry, tuple) and entry[0] in ("store", "reduce")]
+        dtype = {node.sig >> 1: dtypes.name(node.dtype) for node in nodes}
+        return Program(
+            tuple([dtypes.name(nodes[i].dtype) for i in self.reads]),
+            tuple(code),
+            tuple([(value, array, dtype[kind]) for value, array, kind in [entry[1:] for entry in told if entry[0] == "store"]]),
+            tuple([(op, value) for op, value in [entry[1:] for entry in told if entry[0] == "reduce"]]),
+            "".join([_kind(dtypes.name(x.dtype) if isinstance(x, Traced) else type(x).__name__) for x in self.slots]),
+            all([self.graph.sizes[i] == self.size for i in self.reads]),
+            "view" in self._key,
+        )
 
 
 def _kind(dtype: str) -> str:

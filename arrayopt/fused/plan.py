@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -63,6 +65,23 @@ def record(update: Callable[..., Any], trees: Trees, recorder: Recorder) -> Sche
       NotRecordable: something in it cannot be recorded.
       Exception: whatever the transform raises.
     """
+    with _undisturbed():
+        return _record(update, trees, recorder)
+
+
+@contextmanager
+def _undisturbed() -> Generator[None]:
+    """Without the garbage collector: it would look through thousands of new objects again and again."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _record(update: Callable[..., Any], trees: Trees, recorder: Recorder) -> Schedule:
     recorder.begin()
     nodes = [_traced(recorder, place, leaf) for place, leaf in enumerate(trees.leaves)]
     params, grads, state, extra = trees.spec.unflatten(nodes)
@@ -75,7 +94,7 @@ def record(update: Callable[..., Any], trees: Trees, recorder: Recorder) -> Sche
     donated = {p: _output(recorder, p, new, trees.leaves[p]) for p, new in zip(trees.donated, outputs, strict=True)}
     stored = {p: new for p, new in donated.items() if new is not None}
     moving = frozenset(range(a + b))
-    return schedule(stored, moving, len(trees.leaves))
+    return schedule(stored, moving, len(trees.leaves), recorder.tape)
 
 
 def _traced(recorder: Recorder, place: int, leaf: Any) -> Any:

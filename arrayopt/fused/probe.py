@@ -52,6 +52,12 @@ class Call:
     def __repr__(self) -> str:
         return self.path
 
+    def again(self, new: dict[int, Any]) -> Call:
+        """The same call of other arrays."""
+        call = Call(self.path, self.operands.map(lambda x: new.get(id(x), x)))
+        call.container = self.container
+        return call
+
     def run(self, xp: Any, values: Callable[[Traced], Any]) -> Any:
         """What it answers, with ``values(node)`` for what was recorded."""
         given = self.operands.map(lambda x: values(x) if isinstance(x, Traced) else x)

@@ -8,7 +8,7 @@ sets of small arrays.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from arrayopt import dtypes
@@ -39,19 +39,27 @@ class Recorder:
         self._dtypes: list[Any] = []
         self._ids: dict[str, int] = {}
         self._answers: dict[tuple[Any, ...], tuple[Any, int]] = {}
+        self._pairs: dict[tuple[str, int, int], tuple[Any, int]] = {}  # the same, of operators
         self._held: dict[int, tuple[Any, Traced]] = {}
+        self._equal: dict[tuple[Any, ...], Traced] = {}
+        self._takes: dict[tuple[Any, ...], Take] = {}
+        self.tape: list[Traced] = []
         introduce(self.kind, self, RecordingBackend(backend, self))
 
     # -- where values come from ----------------------------------------------------------------------------
 
     def input(self, place: int, like: Any) -> Traced:
         """The array that lies at a place of the trees."""
-        return self._made("input", (), place, tuple(like.shape), self._dtype(like.dtype))
+        node = self._made("input", (), place, tuple(like.shape), self._dtype(like.dtype))
+        node.plain = not like.shape and "int" in dtypes.name(like.dtype)  # a counter
+        return node
 
     def number(self, place: int, value: float) -> Traced:
         """A Python number that lies at a place of the trees, and is another in each step."""
         sig = _NUMBERS[type(value)]
-        return self.kind("input", (), place, (), type(value), sig)
+        node = self._written("input", (), place, (), type(value), sig)
+        node.plain = True
+        return node
 
     def operand(self, x: Any) -> Operand:
         """``x``, fit to be an operand: recorded, a Python number, or an array that the rule holds."""
@@ -66,8 +74,26 @@ class Recorder:
         return held[1]
 
     def begin(self) -> None:
-        """Forgets the arrays met in the last recording."""
-        self._held = {}
+        """Forgets the last recording."""
+        self._held, self._equal, self._takes, self.tape = {}, {}, {}, []
+
+    # -- formulas ------------------------------------------------------------------------------------------
+
+    def on_leaf(self, formula: Callable[..., Any], args: Sequence[Any], words: Any, reads: dict[str, Any]) -> Any:
+        """A formula of one leaf. For a leaf like one before, what was written down then is written again.
+
+        A formula is a function of its arguments, so it would come to the same; and a model may have a thousand leaves.
+        """
+        given = (*args, *reads.values())
+        key = (formula, id(words), tuple(reads), *[(x.sig, x.shape) for x in given])
+        take = self._takes.get(key)
+        if take is not None and len({id(x) for x in given}) == len(given):
+            return take.again(self, given)
+        start = len(self.tape)
+        out = formula(*args, **words, **reads)
+        if not any([x.plain for x in given]):
+            self._takes[key] = Take(words, given, self.tape[start:], out)
+        return out
 
     # -- elementwise ---------------------------------------------------------------------------------------
 
@@ -77,7 +103,24 @@ class Recorder:
             return self._elementwise(op, "operator", (x,))
         if op == "pow" and type(y) is int and 1 <= y <= 4 and type(x) is self.kind:
             return self._power(x, y)
+        kind = self.kind
+        if type(x) is kind and type(y) is kind and x.shape == y.shape and not x.plain:
+            return self._pair(op, x, y, x.sig, y.sig, x.shape)
+        if type(x) is float and type(y) is kind and not y.plain:
+            return self._pair(op, x, y, -3, y.sig, y.shape)
         return self._elementwise(op, "operator", (x, y))
+
+    def _pair(self, op: str, x: Any, y: Any, a: int, b: int, shape: tuple[int, ...]) -> Traced:
+        """The usual case, without detours: rules are recorded leaf by leaf."""
+        key = (op, a, b)
+        answer = self._pairs.get(key)
+        if answer is None:
+            answer = self._pairs[key] = self._answer(("operator", op, a, b))
+        dtype, number = answer
+        tape = self.tape
+        node = self.kind(op, (x, y), None, shape, dtype, 2 * number + (not shape), len(tape))
+        tape.append(node)
+        return node
 
     def _power(self, x: Traced, n: int) -> Any:
         if n == 1:
@@ -90,23 +133,47 @@ class Recorder:
         kind = self.kind
         args = given
         shape: tuple[int, ...] | None = None
+        plain = True
         sigs: list[Any] = [how, op]
         for i, x in enumerate(given):
-            if type(x) is not kind and type(x) not in _NUMBERS:
+            if type(x) is not kind:
+                if type(x) in _NUMBERS:
+                    sigs.append(_NUMBERS[type(x)])
+                    continue
                 x = self.operand(x)
                 args = (*args[:i], x, *args[i + 1 :])
-            if type(x) is kind:
-                sigs.append(x.sig)
-                if shape is None:
-                    shape = x.shape
-                elif shape != x.shape:
-                    shape = broadcast(shape, x.shape)
-            else:
-                sigs.append(_NUMBERS[type(x)])
+            sigs.append(x.sig)
+            plain = plain and x.plain
+            if shape is None:
+                shape = x.shape
+            elif shape != x.shape:
+                shape = broadcast(shape, x.shape)
         key = tuple(sigs)
         dtype, number = self._answers.get(key) or self._answer(key)
         shape = shape or ()
-        return kind(op, args, None, shape, dtype, 2 * number + (not shape) if number >= 0 else number)
+        sig = 2 * number + (not shape) if number >= 0 else number
+        if plain:
+            return self._once(op, args, dtype, sig)
+        tape = self.tape
+        node = kind(op, args, None, shape, dtype, sig, len(tape))
+        tape.append(node)
+        return node
+
+    def _once(self, op: str, args: tuple[Operand, ...], dtype: Any, sig: int) -> Traced:
+        """Work on numbers, the same for every leaf, is written down once."""
+        key = (op, sig, *[x.index if type(x) is self.kind else (type(x), x or repr(x)) for x in args])
+        node = self._equal.get(key)
+        if node is None:
+            node = self._equal[key] = self._written(op, args, None, (), dtype, sig)
+            node.plain = True
+        return node
+
+    def _written(
+        self, op: str, args: tuple[Operand, ...], attrs: Any, shape: tuple[int, ...], dtype: Any, sig: int
+    ) -> Traced:
+        node = self.kind(op, args, attrs, shape, dtype, sig, len(self.tape))
+        self.tape.append(node)
+        return node
 
     def _answer(self, key: tuple[Any, ...]) -> tuple[Any, int]:
         """The dtype of a word's result, as the library says."""
@@ -137,7 +204,7 @@ class Recorder:
     def _made(
         self, op: str, args: tuple[Operand, ...], attrs: Any, shape: tuple[int, ...], dtype: tuple[Any, int]
     ) -> Traced:
-        return self.kind(op, args, attrs, shape, dtype[0], 2 * dtype[1] + (not shape))
+        return self._written(op, args, attrs, shape, dtype[0], 2 * dtype[1] + (not shape))
 
     def astype(self, x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
         del copy, device
@@ -154,6 +221,8 @@ class Recorder:
             return x
         if x.op == "hand_on" and x.args[0].sig // 2 == kind[1]:
             return x.args[0]
+        if x.plain:
+            return self._once(op, (x,), kind[0], 2 * kind[1] + 1)
         return self._made(op, (x,), None, x.shape, kind)
 
     def copy_of(self, x: Traced) -> Traced:
@@ -306,6 +375,28 @@ class Recorder:
         return self.call(path, args, options)
 
 
+class Take:
+    """What a formula wrote down for one leaf, to be written again for others."""
+
+    def __init__(self, words: Any, given: tuple[Any, ...], tape: list[Traced], out: Any) -> None:
+        self.words = words  # kept, for its id is part of a key
+        self.given, self.out = given, out
+        self.tape = [node for node in tape if not node.plain and node.op != "captured"]
+
+    def again(self, recorder: Recorder, given: tuple[Any, ...]) -> Any:
+        """The same for other arguments."""
+        new: dict[int, Any] = {id(a): b for a, b in zip(self.given, given, strict=True)}
+        kind, tape = recorder.kind, recorder.tape
+        for node in self.tape:
+            args = tuple([new.get(id(x), x) for x in node.args])
+            attrs = node.attrs.again(new) if node.op == "call" else node.attrs
+            copy = kind(node.op, args, attrs, node.shape, node.dtype, node.sig, len(tape))
+            tape.append(copy)
+            new[id(node)] = copy
+        out = self.out
+        return tuple([new.get(id(x), x) for x in out]) if isinstance(out, tuple) else new.get(id(out), out)
+
+
 class _Part:
     """``xp.linalg`` and the like."""
 
@@ -334,6 +425,9 @@ class RecordingBackend(Backend):
 
     def counter(self, like: Any) -> Any:
         return self._recorder.full_like(like, 0, dtype=self._recorder.real.int32) if like.shape == () else 0 * like
+
+    def on_leaf(self, formula: Callable[..., Any], args: Sequence[Any], words: Any, reads: dict[str, Any]) -> Any:
+        return self._recorder.on_leaf(formula, args, words, reads)
 
     def wide(self) -> Any:
         return self._real.wide()

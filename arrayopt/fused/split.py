@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from arrayopt import dtypes
 from arrayopt.fused import words
 from arrayopt.fused.traced import NotRecordable, Traced
 
 _WHOLE = words.REDUCTIONS
+_SOLID = frozenset({"input", "captured", "call", "part"})
 
 
 class Graph:
@@ -19,91 +19,84 @@ class Graph:
     Args:
       outputs: what each donated place becomes, by place.
       moving: the places of parameters and gradients.
+      tape: everything that was recorded, in order.
 
     Attributes:
-      nodes: the values.
+      nodes: the values that matter. The ``index`` of each is its position.
       args: for each the positions of its operands; None for a Python number.
       inputs: the position of the value that lies at a place of the trees.
+      sizes: for each the number of its entries.
       on_host: whether it is a single number, computed on the host.
       solid: whether it lies in an array of its own: inputs, arrays the rule holds, what library calls answer.
       stage: the number of barriers that must be passed before it can be had.
       kept: values that kernels must put into an array, since a library call or a broadcast wants them there.
     """
 
-    def __init__(self, outputs: dict[int, Traced], moving: frozenset[int]) -> None:
-        self.nodes = _ordered(outputs.values())
-        self.index = {id(node): i for i, node in enumerate(self.nodes)}
-        self.args = [[self.index.get(id(x)) for x in node.args] for node in self.nodes]
+    def __init__(self, outputs: dict[int, Traced], moving: frozenset[int], tape: Sequence[Traced]) -> None:
+        self.nodes, self.args = _alive(outputs, tape)
         self.inputs = {node.attrs: i for i, node in enumerate(self.nodes) if node.op == "input"}
-        self.sizes = [math.prod(node.shape) for node in self.nodes]
-        self.on_host = self._hosted(outputs, moving)
+        self.sizes = _sizes(self.nodes)
+        self.on_host = self._hosted(outputs, set(moving))
         self.solid = [
-            not host and node.op in ("input", "captured", "call", "part")
-            for node, host in zip(self.nodes, self.on_host, strict=True)
+            not host and node.op in _SOLID for node, host in zip(self.nodes, self.on_host, strict=True)
         ]
         self.kept: set[int] = set()
-        self.stage = self._staged()
+        self.stage: list[int] = []
+        for i, node in enumerate(self.nodes):
+            op = node.op
+            barrier = op == "call" or op == "part" or op in _WHOLE
+            self.stage.append(self._stage_of(i, op) if barrier else self._stage_of_elementwise(i))
 
-    def _hosted(self, outputs: dict[int, Traced], moving: frozenset[int]) -> list[bool]:
+    def _hosted(self, outputs: dict[int, Traced], places: set[int]) -> list[bool]:
         """A number is what has one entry and does not depend, entry by entry, on a parameter or a gradient."""
-        places = set(moving)
+        single = {place: node.index for place, node in outputs.items() if self.sizes[node.index] == 1}
         while True:
             host = self._host_given(places)
-            more = {
-                place
-                for place, node in outputs.items()
-                if place not in places and not host[self.index[id(node)]] and self.sizes[self.index[id(node)]] == 1
-            }
+            more = {place for place, i in single.items() if place not in places and not host[i]}
             if not more:
                 return host
             places |= more  # a slot of one entry that becomes an array is an array
 
     def _host_given(self, places: set[int]) -> list[bool]:
         host: list[bool] = []
-        for i, node in enumerate(self.nodes):
-            if self.sizes[i] != 1 or node.shape is None:
+        for node, size, args in zip(self.nodes, self.sizes, self.args, strict=True):
+            op = node.op
+            if size != 1:
                 host.append(False)
-            elif node.op == "input":
+            elif op == "input":
                 host.append(node.attrs not in places)
-            elif node.op in ("captured", "call", "part") or node.op in _WHOLE:
-                host.append(True)
             else:
-                host.append(all([a is None or host[a] for a in self.args[i]]))
+                host.append(op in _SOLID or op in _WHOLE or all([a is None or host[a] for a in args]))
         return host
 
-    def _staged(self) -> list[int]:
-        stage: list[int] = []
-        for i, node in enumerate(self.nodes):
-            stage.append(self._stage_of(i, node, stage))
-        return stage
+    def _stage_of_elementwise(self, i: int) -> int:
+        found, sizes = 0, self.sizes
+        for a in self.args[i]:
+            if a is not None:
+                s = self.stage[a]
+                if sizes[a] != sizes[i] and not self.on_host[a] and not self.solid[a]:
+                    self.kept.add(a)  # broadcast: it must lie in an array first
+                    s += 1
+                if s > found:
+                    found = s
+        return found
 
-    def _stage_of(self, i: int, node: Traced, stage: list[int]) -> int:
+    def _stage_of(self, i: int, op: str) -> int:
         args = [a for a in self.args[i] if a is not None]
-        if node.op == "call":
+        before = max([self.stage[a] for a in args], default=-1)
+        if op == "call":
             self.kept.update([a for a in args if not self.solid[a] and not self.on_host[a]])
-            return max([stage[a] for a in args]) + 1
-        if node.op == "part":
-            return stage[args[0]]
-        if node.op in _WHOLE and not all([self.on_host[a] for a in args]):
-            return stage[args[0]] + 1
-        return max([stage[a] + self._waits(i, a) for a in args], default=0)
-
-    def _waits(self, i: int, a: int) -> int:
-        """1 if an operand must lie in an array first, since it is broadcast."""
-        if self.on_host[a] or self.solid[a] or self.sizes[a] == self.sizes[i]:
-            return 0
-        self.kept.add(a)
-        return 1
+            return before + 1
+        return before + (op in _WHOLE and not self.on_host[args[0]])
 
     def is_barrier(self, i: int) -> bool:
         """Whether something is reduced or called here."""
         op = self.nodes[i].op
         return op == "call" or (op in _WHOLE and not self.on_host[self.args[i][0] or 0])
 
-    def closure(self, i: int) -> tuple[list[int], list[int]]:
-        """What a kernel computes to have value ``i``, and the solid values, or those kept before, that it reads."""
-        computed: list[int] = []
-        reads: list[int] = []
+    def reads(self, i: int) -> list[int]:
+        """The solid values, or those kept before, that a kernel reads to have value ``i``."""
+        found: list[int] = []
         seen: set[int] = set()
         stack = [i]
         while stack:
@@ -111,29 +104,39 @@ class Graph:
             if j in seen or self.on_host[j]:
                 continue
             seen.add(j)
-            if self.solid[j] or (j in self.kept and self.stage[j] < self.stage[i]):
-                reads.append(j)
+            if self.is_read(j, self.stage[i]):
+                found.append(j)
             else:
-                computed.append(j)
                 stack.extend([a for a in self.args[j] if a is not None])
-        return computed, reads
+        return found
+
+    def is_read(self, i: int, stage: int) -> bool:
+        """Whether a kernel of that stage reads the value from an array instead of computing it."""
+        return self.solid[i] or (i in self.kept and self.stage[i] < stage)
 
 
-def _ordered(outputs: Iterable[Traced]) -> list[Traced]:
-    """All values that the outputs depend on, operands first."""
-    done: set[int] = set()
-    order: list[Traced] = []
-    for output in outputs:
-        stack: list[tuple[Traced, bool]] = [(output, False)]
-        while stack:
-            node, open_ = stack.pop()
-            if open_:
-                order.append(node)
-            elif id(node) not in done:
-                done.add(id(node))
-                stack.append((node, True))
-                stack.extend([(x, False) for x in node.args if isinstance(x, Traced) and id(x) not in done])
-    return order
+def _alive(
+    outputs: dict[int, Traced], tape: Sequence[Traced]
+) -> tuple[list[Traced], list[list[int | None]]]:
+    """What the outputs depend on, numbered anew, and the numbers of its operands."""
+    alive = bytearray(len(tape))
+    for node in outputs.values():
+        alive[node.index] = 1
+    kind = type(tape[0]) if tape else Traced
+    for node in reversed(tape):
+        if alive[node.index]:
+            for x in node.args:
+                if type(x) is kind:
+                    alive[x.index] = 1
+    nodes = [node for node in tape if alive[node.index]]
+    for i, node in enumerate(nodes):
+        node.index = i
+    return nodes, [[x.index if type(x) is kind else None for x in node.args] for node in nodes]
+
+
+def _sizes(nodes: Sequence[Traced]) -> list[int]:
+    known: dict[tuple[int, ...], int] = {}
+    return [known[s] if (s := node.shape) in known else known.setdefault(s, math.prod(s)) for node in nodes]
 
 
 class Target:
@@ -146,50 +149,47 @@ class Target:
       stage: when.
     """
 
-    __slots__ = ("computed", "place", "reads", "stage", "value", "what")
+    __slots__ = ("place", "stage", "value", "what")
 
-    def __init__(self, graph: Graph, value: int, what: str, place: int, stage: int) -> None:
+    def __init__(self, value: int, what: str, place: int, stage: int) -> None:
         self.value, self.what, self.place, self.stage = value, what, place, stage
-        if graph.solid[value]:
-            self.computed, self.reads = [], [value]
-        else:
-            self.computed, self.reads = graph.closure(value)
 
 
 def targets(graph: Graph, outputs: dict[int, Traced]) -> list[Target]:
-    """All of them, each at the earliest stage at which it does no harm."""
+    """All of them, each at the earliest stage at which it does no harm; those that store first, by place."""
     found: list[Target] = []
+    for place, node in sorted(outputs.items()):
+        i = node.index
+        if not graph.on_host[i] and not (node.op == "input" and node.attrs == place):
+            found.append(Target(i, "store", place, graph.stage[i]))
+    for i in sorted(graph.kept):
+        found.append(Target(i, "keep", i, graph.stage[i]))
     for i, node in enumerate(graph.nodes):
         if node.op in _WHOLE and graph.is_barrier(i):
             value = graph.args[i][0]
             assert value is not None
-            found.append(Target(graph, value, "reduce", i, graph.stage[value]))
-        if i in graph.kept:
-            found.append(Target(graph, i, "keep", i, graph.stage[i]))
-    for place, node in outputs.items():
-        i = graph.index[id(node)]
-        if not graph.on_host[i] and not (node.op == "input" and node.attrs == place):
-            found.append(Target(graph, i, "store", place, graph.stage[i]))
-    if max(graph.stage, default=0) > 0:
+            found.append(Target(value, "reduce", i, graph.stage[value]))
+    last = max(graph.stage, default=0)
+    if any([t.what == "store" and t.stage < last for t in found]):
         _delay(graph, found)
     return found
 
 
 def _delay(graph: Graph, found: Sequence[Target]) -> None:
     """Moves stores to where nobody needs the old contents any more. Times: 2·stage for kernels, + 1 for calls."""
-    inputs = graph.inputs
     calls = [(2 * graph.stage[i] - 1, i) for i, node in enumerate(graph.nodes) if node.op == "call"]
+    reads = [graph.reads(target.value) for target in found]
     while True:
         last: dict[int, int] = {}
-        for target in found:
-            _note(graph, target.reads, 2 * target.stage, last)
+        for target, read in zip(found, reads, strict=True):
+            _note(graph, read, 2 * target.stage, last)
         for time, i in calls:
             _note(graph, [a for a in graph.args[i] if a is not None], time, last)
-        late = [t for t in found if t.what == "store" and 2 * t.stage < last.get(inputs.get(t.place, -1), 0)]
+        late = [t for t in found if t.what == "store" and 2 * t.stage < last.get(graph.inputs.get(t.place, -1), 0)]
         if not late:
             return
         for target in late:
-            target.stage = (last[inputs[target.place]] + 1) // 2
+            target.stage = (last[graph.inputs[target.place]] + 1) // 2
 
 
 def _note(graph: Graph, reads: Iterable[int], time: int, last: dict[int, int]) -> None:
@@ -201,63 +201,116 @@ def _note(graph: Graph, reads: Iterable[int], time: int, last: dict[int, int]) -
                 _note(graph, [a for a in graph.args[i] if a is not None], time, last)
 
 
-def _walked(graph: Graph, values: Sequence[int], reads: set[int]) -> list[int]:
-    """What kernels compute and read to have the values, operands first, in an order that equal formulas share."""
-    done: set[int] = set()
-    order: list[int] = []
-    for value in values:
-        stack = [(value, False)]
-        while stack:
-            i, open_ = stack.pop()
-            if open_:
-                order.append(i)
-            elif i not in done and not graph.on_host[i]:
-                done.add(i)
-                stack.append((i, True))
-                if i not in reads:
-                    stack.extend([(a, False) for a in reversed(graph.args[i]) if a is not None and a not in done])
-    return order
-
-
 class Component:
-    """Targets of one stage that share work or arrays, and so share a kernel."""
+    """Targets of one stage that share work or arrays, and so share a kernel.
 
-    def __init__(self, graph: Graph, members: list[Target]) -> None:
-        self.targets = sorted(members, key=lambda t: (t.what == "reduce", t.place))
-        reads = {i for t in members for i in t.reads}
-        order = _walked(graph, [t.value for t in self.targets], reads)
-        self.reads = [i for i in order if i in reads]
-        self.computed = [i for i in order if i not in reads]
-        first = members[0].value
-        self.size = graph.sizes[first]
-        self.shape = graph.nodes[first].shape
+    Attributes:
+      targets: in the order in which they were found.
+      reads: the values it reads from arrays.
+      computed: the values it computes, operands first.
+    """
+
+    __slots__ = ("computed", "reads", "targets")
+
+    def __init__(self) -> None:
+        self.targets: list[Target] = []
+        self.reads: list[int] = []
+        self.computed: list[int] = []
+
+    def absorb(self, other: Component) -> None:
+        """Takes what another one has."""
+        self.targets += other.targets
+        self.reads += [i for i in other.reads if i not in self.reads] if other.reads else []
+        self.computed += other.computed
 
 
-def components(graph: Graph, found: Sequence[Target]) -> list[Component]:
+def components(graph: Graph, found: Sequence[Target], stage: int) -> list[Component]:
     """The targets of one stage, grouped."""
-    parents = list(range(len(found)))
+    walk = _Walk(graph, stage)
+    for target in found:
+        walk.add(target)
+    groups = [group for group in walk.groups if group is not None]
+    for group in groups:  # as recorded: operands first, and in the same order for every leaf
+        group.reads.sort()
+        group.computed.sort()
+    return groups
 
-    def root(i: int) -> int:
-        while parents[i] != i:
-            parents[i] = parents[parents[i]]
-            i = parents[i]
-        return i
 
-    owner: dict[int, int] = {}
-    for i, target in enumerate(found):
-        size = graph.sizes[target.value]
-        stored = [graph.inputs[target.place]] if target.what == "store" and target.place in graph.inputs else []
-        for j in (*target.computed, *target.reads, *stored):
-            if graph.nodes[j].op != "captured" and graph.sizes[j] == size:
-                parents[root(i)] = root(owner.setdefault(j, i))
-    groups: dict[int, list[Target]] = {}
-    for i, target in enumerate(found):
-        groups.setdefault(root(i), []).append(target)
-    return [Component(graph, members) for members in groups.values()]
+class _Walk:
+    """From each target down to what it reads, once; where two meet, their groups become one."""
+
+    def __init__(self, graph: Graph, stage: int) -> None:
+        self.graph, self.stage = graph, stage
+        self.groups: list[Component | None] = []
+        self.owner: dict[int, int] = {}  # of a value met: its group
+        self.storing: dict[int, int] = {}  # of an input that will be overwritten: the group that does it
+        self.moved: dict[int, int] = {}  # of a group that was absorbed: the one that did it
+
+    def root(self, group: int) -> int:
+        """The group that has absorbed it."""
+        while group in self.moved:
+            group = self.moved[group]
+        return group
+
+    def add(self, target: Target) -> None:
+        """A further target."""
+        mine = len(self.groups)
+        group = Component()
+        self.groups.append(group)
+        group.targets.append(target)
+        met = self._descend(target.value, group, mine)
+        stored = self.graph.inputs.get(target.place) if target.what == "store" else None
+        if stored is not None and self.graph.sizes[stored] == self.graph.sizes[target.value]:
+            if stored in self.owner:
+                met.add(self.owner[stored])
+            self.storing[stored] = mine
+        others = sorted({self.root(g) for g in met} - {mine})
+        if others:
+            self._unite([*others, mine])
+
+    def _unite(self, members: list[int]) -> None:
+        first = members[0]
+        kept = self.groups[first]
+        for g in members[1:]:
+            other = self.groups[g]
+            assert kept is not None and other is not None
+            kept.absorb(other)
+            self.groups[g] = None
+            self.moved[g] = first
+
+    def _descend(self, value: int, group: Component, mine: int) -> set[int]:
+        """Adds to a group what is needed for a value; which groups have some of it already."""
+        graph, owner, met = self.graph, self.owner, set[int]()
+        args, on_host, solid = graph.args, graph.on_host, graph.solid
+        size, found = graph.sizes[value], list[int]()
+        stack = [value]
+        while stack:
+            i = stack.pop()
+            if i in owner:
+                if owner[i] != mine:
+                    met.add(owner[i])
+            elif solid[i] or (graph.kept and graph.is_read(i, self.stage)):
+                self._read(i, size, group, mine, met)
+            else:
+                owner[i] = mine
+                found.append(i)
+                for a in args[i]:
+                    if a is not None and not on_host[a]:
+                        stack.append(a)
+        group.computed += found
+        return met
+
+    def _read(self, i: int, size: int, group: Component, mine: int, met: set[int]) -> None:
+        if i not in group.reads:
+            group.reads.append(i)
+        if self.graph.nodes[i].op != "captured" and self.graph.sizes[i] == size:
+            self.owner[i] = mine
+            if i in self.storing:
+                met.add(self.storing[i])
 
 
 def check_supported(graph: Graph) -> None:
     """Raises NotRecordable for what no engine can run."""
     for node in graph.nodes:
-        if dtypes.name(node.dtype) in ("float", "int", "bool", "complex") and node.shape:
-            raise NotRecordable(f"{node.op} makes an array of Python numbers")
+        if node.sig < 0 and node.shape:
+            raise NotRecordable(f"{node.op} makes an array of {dtypes.name(node.dtype)}")

@@ -31,14 +31,16 @@ class Traced:
       shape: of the value.
       dtype: of the value, the library's own object.
       sig: a small number that stands for the dtype and for being 0-d.
+      index: its position among all that was recorded.
+      plain: whether it is a single number that no array has gone into: equal ones are recorded once.
     """
 
-    __slots__ = ("args", "attrs", "dtype", "op", "shape", "sig")
+    __slots__ = ("args", "attrs", "dtype", "index", "op", "plain", "shape", "sig")
     __array_ufunc__ = None  # NumPy leaves operators to us
     recorder: Any  # set on the subclass of each library
 
     def __init__(
-        self, op: str, args: tuple[Operand, ...], attrs: Any, shape: tuple[int, ...], dtype: Any, sig: int
+        self, op: str, args: tuple[Operand, ...], attrs: Any, shape: tuple[int, ...], dtype: Any, sig: int, index: int
     ) -> None:
         self.op = op
         self.args = args
@@ -46,6 +48,8 @@ class Traced:
         self.shape = shape
         self.dtype = dtype
         self.sig = sig
+        self.index = index
+        self.plain = False
 
     def __array_namespace__(self, api_version: str | None = None) -> Any:
         del api_version

@@ -29,8 +29,9 @@ def run(args: argparse.Namespace) -> int:
     if lacking:
         print(f"arrayopt bench: {lacking}", file=sys.stderr)
         return 2
+    about = machine.described()
     with machine.confined(args.threads) as cores:
-        return _Bench(args, cores).run()
+        return _Bench(args, cores, about | {"threads": cores}).run()
 
 
 def _lacking(args: argparse.Namespace) -> str | None:
@@ -45,10 +46,10 @@ def _lacking(args: argparse.Namespace) -> str | None:
 class _Bench:
     """One run of the program, and all that came of it."""
 
-    def __init__(self, args: argparse.Namespace, cores: int) -> None:
+    def __init__(self, args: argparse.Namespace, cores: int, about: dict[str, Any]) -> None:
         self.args = args
         self.plan = entrants.Plan(args.library, cores, args.rounds, args.eager, args.fresh_gradients)
-        self.machine = machine.described(cores)
+        self.machine = about
         self.copied = threads.copied(cores)
         self.checks: list[dict[str, Any]] = []
         self.races: list[race.Race] = []

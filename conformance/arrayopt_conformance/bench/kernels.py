@@ -48,8 +48,8 @@ def kernel(one: Pass, sizes: tuple[int, ...]) -> Any:
       elements; addresses have a row for each array read; sums take a number for each task.
     """
     numba: Any = importlib.import_module("numba")
-    # by default the vectoriser gives up on loops over more than a few arrays that might overlap
-    importlib.import_module("llvmlite.binding").set_option("", "-runtime-memory-check-threshold=1000")
+    # by default the vectoriser gives up on loops over more than a few arrays that might overlap; as for our kernels
+    importlib.import_module("llvmlite.binding").set_option("", "-runtime-memory-check-threshold=256")
     options = {"nogil": True, "boundscheck": False}
     words = _words(numba)
     words["body"] = numba.njit(**options)(_defined(_body(one, sizes), "body", words))

@@ -6,7 +6,7 @@ import importlib
 import os
 import platform
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,12 +15,11 @@ from typing import Any
 _PACKAGES = ("arrayopt", "numpy", "torch", "jax", "optax", "numba", "llvmlite", "ml_dtypes")
 
 
-def described(threads: int) -> dict[str, Any]:
-    """Processor, cores, threads used, system, and versions of all that takes part."""
+def described() -> dict[str, Any]:
+    """Processor, cores, system, and versions of all that takes part."""
     return {
         "cpu": _cpu(),
         "cores": cores(),
-        "threads": threads,
         "system": platform.system() + " " + platform.release(),
         "python": platform.python_version(),
         "versions": {name: found for name in _PACKAGES if (found := _version(name))},
@@ -64,7 +63,7 @@ def can_confine() -> bool:
 
 @contextmanager
 def confined(threads: int | None) -> Generator[int]:
-    """Runs on so many cores: whoever starts threads in it, of whatever library, sees no others.
+    """Runs on so many cores: the threads of all libraries are kept to them.
 
     Args:
       threads: how many; None for all there are.
@@ -74,12 +73,22 @@ def confined(threads: int | None) -> Generator[int]:
         yield cores()
         return
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, sorted(before)[:threads])
+    _move(sorted(before)[:threads])
     try:
-        _tell_torch(threads)
-        yield threads
+        _tell_torch(cores())
+        yield cores()
     finally:
-        os.sched_setaffinity(0, before)
+        _move(sorted(before))
+
+
+def _move(to: list[int]) -> None:
+    """Puts every thread there is on these cores; those that will be started inherit it."""
+    running = (
+        [int(task.name) for task in Path("/proc/self/task").iterdir()] if Path("/proc/self/task").exists() else [0]
+    )
+    for thread in running:
+        with suppress(ProcessLookupError):  # it has ended meanwhile
+            os.sched_setaffinity(thread, to)
 
 
 def _tell_torch(threads: int) -> None:

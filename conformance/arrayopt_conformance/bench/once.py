@@ -16,7 +16,7 @@ from arrayopt_conformance.bench.contenders import Entry, Ours, fused, start
 from arrayopt_conformance.bench.rules import Rule
 
 LARGE = 50_000_000  # elements of the leaf whose step is watched for memory
-_RECORDED, _TINY = 1000, 300  # leaves
+RECORDED, TINY = 1000, 300  # leaves
 
 
 @dataclass(frozen=True)
@@ -102,12 +102,12 @@ def _recording(rule: Rule, entry: Entry, repeats: int) -> float:
 
 
 def _first_less_second(rule: Rule, entry: Entry) -> float:
-    first, second = _steps(rule, entry, [(10,)] * _RECORDED, 2)
+    first, second = _steps(rule, entry, [(10,)] * RECORDED, 2)
     return first - second
 
 
 def _overhead(rule: Rule, entry: Entry) -> float:
-    return statistics.median(_steps(rule, entry, [(1,)] * _TINY, 103)[3:])
+    return statistics.median(_steps(rule, entry, [(1,)] * TINY, 103)[3:])
 
 
 def _steps(rule: Rule, entry: Entry, shapes: list[tuple[int, ...]], steps: int) -> list[float]:

@@ -76,7 +76,8 @@ def machine(found: dict[str, Any], copied: float) -> Grid:
     notes = [
         f"{found['threads']} of {found['cores']} cores, {found['system']}, Python {found['python']}",
         versions,
-        f"A copy of a large array moves {copied / 1e9:.1f} GB/s, read and written bytes counted.",
+        f"A copy of a large array moves {copied / 1e9:.1f} GB/s, read and written bytes counted. Steps can exceed it:",
+        "they write where they have just read, a copy makes the processor fetch what is overwritten.",
     ]
     return Grid(found["cpu"], [], [], notes)
 
