@@ -93,9 +93,14 @@ class Backend:
         del x
         return None
 
-    def layouts(self, xs: Sequence[Any]) -> list[Layout | None]:
-        """How each of them lies."""
-        return [self.layout(x) for x in xs]
+    def addresses(self, xs: Sequence[Any]) -> list[int]:
+        """Where C-contiguous arrays begin."""
+        return [layout.address if (layout := self.layout(x)) else 0 for x in xs]
+
+    def is_plain(self, x: Any) -> bool:
+        """Whether an array is C-contiguous."""
+        layout = self.layout(x)
+        return layout is not None and layout.strides is None
 
     def same_places(self, xs: Sequence[Any], olds: Sequence[Any], layouts: Sequence[Layout | None]) -> bool:
         """Whether arrays are those of before, and lie where they did."""

@@ -101,5 +101,32 @@ class Ranges:
     def touches(self, layout: Layout) -> bool:
         """Whether the range of another array overlaps one of these."""
         low, high = layout.extent
-        i = bisect_right(self._lows, high - 1)
-        return i > 0 and self._reach[i - 1] > low and low < high
+        return bool(self.touched([low], [high - low]))
+
+    def touched(self, addresses: Sequence[int], lengths: Sequence[int]) -> list[int]:
+        """Which of some ranges overlap one of these."""
+        lows, reach = self._lows, self._reach
+        found: list[int] = []
+        for k, (low, length) in enumerate(zip(addresses, lengths, strict=True)):
+            i = bisect_right(lows, low + length - 1)
+            if i and reach[i - 1] > low and length:
+                found.append(k)
+        return found
+
+
+class Spots:
+    """Where the arrays of a step lie.
+
+    Attributes:
+      layouts: of each buffer; None where it has none, or where it is not known in full.
+      donated: stands for the layouts of the donated arrays: the same object as long as those are the same.
+      fresh: the addresses of the other leaves.
+      plain: whether all leaves are C-contiguous.
+      leaves: how many of the buffers are leaves of the trees.
+    """
+
+    __slots__ = ("donated", "fresh", "layouts", "leaves", "plain")
+
+    def __init__(self, layouts: list[Layout | None], donated: object, fresh: list[int], plain: bool) -> None:
+        self.layouts, self.donated, self.fresh, self.plain = layouts, donated, fresh, plain
+        self.leaves = len(layouts)

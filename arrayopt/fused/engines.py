@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from arrayopt.backend import Backend
 from arrayopt.fused.program import Launch
 from arrayopt.fused.tiles import Tiles
-from arrayopt.layout import Layout
+from arrayopt.layout import Spots
 
 
 class Engine(Protocol):
@@ -26,7 +26,7 @@ class Engine(Protocol):
         ...
 
     def launch(
-        self, launch: Launch, arrays: Sequence[Any], layouts: Sequence[Layout | None], scalars: list[Any]
+        self, launch: Launch, arrays: Sequence[Any], spots: Spots, scalars: list[Any]
     ) -> Sequence[Sequence[Any]]:
         """Applies a program to all its sites; for each, the results of its reductions."""
         ...

@@ -8,7 +8,7 @@ from typing import Any
 
 from arrayopt import dtypes
 from arrayopt.fused.plan import Trees
-from arrayopt.fused.program import Launch, Program, Run, Schedule
+from arrayopt.fused.program import Launch, Program, Run, Schedule, size_of
 from arrayopt.fused.run import Way
 
 
@@ -164,13 +164,6 @@ def _barriers(schedule: Schedule) -> list[str]:
 def _told(run: Run) -> str:
     shapes = ", ".join([str(node.shape) for node in run.call.nodes])
     return f"{run.call.path} of {shapes}, by the library"
-
-
-def size_of(dtype: str) -> int:
-    """The bytes of an entry."""
-    if dtype == "bool":
-        return 1
-    return int(dtype.lstrip("abcdefghijklmnopqrstuvwxyz")) // 8
 
 
 def _minimum(way: Way) -> int:

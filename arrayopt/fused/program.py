@@ -110,3 +110,10 @@ class Schedule:
     stages: list[Stage]
     written: list[tuple[int, int, str]]  # buffer, number, dtype: written at the end
     copied: list[tuple[int, int]]  # from a buffer to a buffer, at the end
+
+
+def size_of(dtype: str) -> int:
+    """The bytes of an entry."""
+    if dtype == "bool":
+        return 1
+    return int(dtype.lstrip("abcdefghijklmnopqrstuvwxyz")) // 8

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,9 +11,10 @@ from arrayopt import dtypes
 from arrayopt.backend import Backend
 from arrayopt.dispatch import is_array
 from arrayopt.fused.plan import Trees
-from arrayopt.fused.program import Schedule
+from arrayopt.fused.program import Schedule, size_of
 from arrayopt.fused.runner import carry_out, uninterrupted
-from arrayopt.layout import Layout, Ranges
+from arrayopt.layout import Layout, Ranges, Spots
+from arrayopt.tree.reading import reader
 from arrayopt.tree.structure import Spec, flatten
 
 Step = Callable[..., Any]
@@ -45,14 +47,23 @@ class Way:
         self.names = Trees([], trees.spec)
         self.donated = trees.donated
         self.kinds = [_kind(x) for x in trees.leaves]
+        self._read = reader(trees.spec)
 
-    def fits(self, trees: Trees) -> bool:
-        """Whether these trees are of that structure, with leaves of the same shapes and dtypes."""
-        return trees.spec == self.spec and all(
-            [_fits(x, kind) for x, kind in zip(trees.leaves, self.kinds, strict=True)]
-        )
+    def leaves_of(self, *given: Any) -> list[Any] | None:
+        """The leaves of the arguments of a step; None if they are not of that structure, shapes and dtypes."""
+        leaves: list[Any] = []
+        if not self._read(given, leaves) or len(leaves) != len(self.kinds):
+            return None
+        return leaves if self.fits(leaves) else None
 
-    def run(self, trees: Trees, params: Any, grads: Any, state: Any, extra: dict[str, Any]) -> tuple[Any, Any]:
+    def forget(self) -> None:
+        """Forgets the arrays of the last step."""
+
+    def fits(self, leaves: list[Any]) -> bool:
+        """Whether leaves are of the same types, shapes and dtypes."""
+        return all([_fits(x, kind) for x, kind in zip(leaves, self.kinds, strict=True)])
+
+    def run(self, leaves: list[Any], params: Any, grads: Any, state: Any, extra: dict[str, Any]) -> tuple[Any, Any]:
         """Takes a step."""
         raise NotImplementedError
 
@@ -78,7 +89,7 @@ class Whole(Way):
         super().__init__(*rest)
         self._compiled = compiled
 
-    def run(self, trees: Trees, params: Any, grads: Any, state: Any, extra: dict[str, Any]) -> tuple[Any, Any]:
+    def run(self, leaves: list[Any], params: Any, grads: Any, state: Any, extra: dict[str, Any]) -> tuple[Any, Any]:
         """Takes a step."""
         found: tuple[Any, Any] = self._compiled(params, state, grads, extra)
         return found
@@ -91,9 +102,9 @@ class Eagerly(Way):
         super().__init__(*rest)
         self._step = step
 
-    def run(self, trees: Trees, params: Any, grads: Any, state: Any, extra: dict[str, Any]) -> tuple[Any, Any]:
+    def run(self, leaves: list[Any], params: Any, grads: Any, state: Any, extra: dict[str, Any]) -> tuple[Any, Any]:
         """Takes a step."""
-        layouts = self._layouts(trees)
+        layouts = self._layouts(leaves)
         raw_params, raw_state = params, state
         if self.library is not None:
             raw_params, raw_state = [_raw(self.library, tree) for tree in (params, state)]
@@ -101,20 +112,20 @@ class Eagerly(Way):
         if self.library is None or not layouts:
             return found
         news, spec = flatten(found)
-        olds = [trees.leaves[p] for p in self.donated]
+        olds = [leaves[p] for p in self.donated]
         if len(news) != len(olds):
             return found
         return self._kept(news, olds, spec, layouts)
 
-    def _layouts(self, trees: Trees) -> dict[int, Layout]:
+    def _layouts(self, leaves: list[Any]) -> dict[int, Layout]:
         """Of the donated arrays; empty if the library does not write in place."""
         found: dict[int, Layout] = {}
         for p in self.donated if self.library is not None else ():
-            x = trees.leaves[p]
+            x = leaves[p]
             layout = self.library.layout(x) if is_array(x) else None
             if layout is not None:
                 found[p] = layout
-        check_writable(self.names, self.library, trees.leaves, found)
+        check_writable(self.names, self.library, leaves, found)
         return found
 
     def _kept(self, news: list[Any], olds: list[Any], spec: Spec, layouts: dict[int, Layout]) -> tuple[Any, Any]:
@@ -155,45 +166,86 @@ class InKernels(Way):
         super().__init__(*rest)
         self._engine = engine
         self._last = threading.local()
-        self._arrays = [i for i, kind in enumerate(self.kinds) if kind[1] is not None]
-        a, b, _, _ = self.names.counts
-        self._grads = range(a, a + b)
         donated = set(self.donated)
-        self._read_only = [i for i in self._arrays if i not in donated]
-        self._written = [i for i in self._arrays if i in donated]
+        arrays = [i for i, kind in enumerate(self.kinds) if kind[1] is not None]
+        self._written = [i for i in arrays if i in donated]
+        self._fresh = [i for i in arrays if i not in donated]
+        self._others = [(i, kind) for i, kind in enumerate(self.kinds) if kind[1] is None]
+        self._lengths = [math.prod(self.kinds[i][1]) * size_of(dtypes.name(self.kinds[i][2])) for i in self._fresh]
+        self._blank: list[Layout | None] = [None] * len(self.kinds)
 
-    def run(self, trees: Trees, params: Any, grads: Any, state: Any, extra: dict[str, Any]) -> tuple[Any, Any]:
+    def forget(self) -> None:
+        """Forgets the arrays of the last step."""
+        self._last.kept = None
+
+    def fits(self, leaves: list[Any]) -> bool:
+        """Whether leaves are as before. Donated arrays that are the same objects at the same places are."""
+        library = self.library
+        assert library is not None
+        kept = getattr(self._last, "kept", None)
+        donated = [leaves[i] for i in self._written]
+        if kept is None or not library.same_places(donated, kept.arrays, kept.layouts):
+            self.forget()
+            return super().fits(leaves)
+        return all([_fits(leaves[i], self.kinds[i]) for i in self._fresh]) and all(
+            [_fits(leaves[i], kind) for i, kind in self._others]
+        )
+
+    def run(self, leaves: list[Any], params: Any, grads: Any, state: Any, extra: dict[str, Any]) -> tuple[Any, Any]:
         """Takes a step."""
         assert self.library is not None and self.schedule is not None
-        leaves = trees.leaves
-        layouts = self._layouts(leaves)
-        replaced = carry_out(self.schedule, self._engine, self.library, leaves, layouts)
+        spots = self._spots(leaves)
+        replaced = carry_out(self.schedule, self._engine, self.library, leaves, spots)
         self.library.written([leaves[i] for i in self._written])
         if not replaced:
             return params, state
         new_params, _, new_state, _ = self.spec.unflatten([replaced.get(p, x) for p, x in enumerate(leaves)])
         return new_params, new_state
 
-    def _layouts(self, leaves: list[Any]) -> list[Layout | None]:
-        """Of all leaves. Those of donated arrays are looked at once, for as long as the arrays are the same."""
+    def _spots(self, leaves: list[Any]) -> Spots:
+        """Where all leaves lie. Donated arrays are looked at once, for as long as they are the same."""
         library = self.library
         assert library is not None
-        donated = [leaves[i] for i in self._written]
         kept = getattr(self._last, "kept", None)
-        if kept is None or not library.same_places(donated, kept[0], kept[1]):
-            found = {i: library.layout(leaves[i]) for i in self._written}
-            known = {i: layout for i, layout in found.items() if layout is not None}
-            check_writable(self.names, library, leaves, known)
-            kept = self._last.kept = (donated, list(found.values()), Ranges(known.items()))
-        layouts: list[Layout | None] = [None] * len(leaves)
-        for i, layout in zip(self._written, kept[1], strict=True):
+        if kept is None:
+            kept = self._last.kept = _Kept(self, leaves)
+        fresh = [leaves[i] for i in self._fresh]
+        if kept.plain and all([library.is_plain(x) for x in fresh]):
+            addresses = library.addresses(fresh)
+            if not kept.ranges.touched(addresses, self._lengths):
+                return Spots(self._blank, kept, addresses, True)
+        return self._all_spots(leaves, kept)
+
+    def _all_spots(self, leaves: list[Any], kept: _Kept) -> Spots:
+        """The same where something is out of the ordinary."""
+        library = self.library
+        assert library is not None
+        layouts = list(self._blank)
+        for i, layout in zip(self._written, kept.layouts, strict=True):
             layouts[i] = layout
-        for i, layout in zip(self._read_only, library.layouts([leaves[i] for i in self._read_only]), strict=True):
-            if layout is not None and kept[2].touches(layout):
+        for i in self._fresh:
+            layout = library.layout(leaves[i])
+            if layout is None or kept.ranges.touches(layout):
                 leaves[i] = library.copy(leaves[i])  # a gradient that would change while it is read
                 layout = library.layout(leaves[i])
             layouts[i] = layout
-        return layouts
+        return Spots(layouts, object(), [], False)
+
+
+class _Kept:
+    """The donated arrays of the last step, and where they lie."""
+
+    def __init__(self, way: InKernels, leaves: list[Any]) -> None:
+        library, places = way.library, way._written
+        assert library is not None
+        self.arrays = [leaves[i] for i in places]
+        self.layouts = [library.layout(x) for x in self.arrays]
+        known = {i: layout for i, layout in zip(places, self.layouts, strict=True) if layout is not None}
+        check_writable(way.names, library, leaves, known)
+        self.ranges = Ranges(known.items())
+        self.plain = all([layout is not None and layout.strides is None for layout in self.layouts])
+        self.addresses = {i: layout.address for i, layout in known.items()}
+        self.fresh = way._fresh
 
 
 def check_writable(

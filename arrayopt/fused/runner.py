@@ -7,28 +7,17 @@ import threading
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any
 
 from arrayopt.backend import Backend
+from arrayopt.fused.engines import Engine
 from arrayopt.fused.program import Launch, Run, Schedule
 from arrayopt.fused.traced import Traced
-from arrayopt.layout import Layout
-
-
-class Engine(Protocol):
-    """What runs kernels."""
-
-    name: str
-
-    def launch(
-        self, launch: Launch, arrays: Sequence[Any], layouts: Sequence[Layout | None], scalars: list[Any]
-    ) -> list[Any]:
-        """Applies a program to all its sites; for each, the results of its reductions."""
-        ...
+from arrayopt.layout import Spots
 
 
 def carry_out(
-    schedule: Schedule, engine: Engine, backend: Backend, leaves: list[Any], layouts: list[Layout | None]
+    schedule: Schedule, engine: Engine, backend: Backend, leaves: list[Any], spots: Spots
 ) -> dict[int, Any]:
     """Runs a step, writing to the donated leaves.
 
@@ -37,16 +26,16 @@ def carry_out(
       engine: what runs the kernels.
       backend: adapter of the library.
       leaves: of the trees.
-      layouts: of the leaves.
+      spots: where the leaves lie.
 
     Returns:
       For each place that holds a Python number, the number that belongs there now.
     """
     arrays = leaves + [None] * (schedule.buffers - len(leaves))
-    spots = layouts + [None] * (schedule.buffers - len(leaves))
+    spots.layouts = layouts = spots.layouts + [None] * (schedule.buffers - len(leaves))
     known: list[Any] = [None] * schedule.numbers
     for place, x in schedule.captured:
-        arrays[place], spots[place] = x, backend.layout(x)
+        arrays[place], layouts[place] = x, backend.layout(x)
     for place, number in schedule.read:
         x = arrays[place]
         known[number] = x if isinstance(x, (int, float, complex)) else backend.read(x)
@@ -55,20 +44,24 @@ def carry_out(
             scalars = stage.scalars(known)
             for t in stage.temporaries:
                 arrays[t.place] = backend.empty(t.shape, t.dtype, arrays[t.like])
-                spots[t.place] = backend.layout(arrays[t.place])
+                layouts[t.place] = backend.layout(arrays[t.place])
             for launch in stage.launches:
-                for site, results in zip(
-                    launch.sites, engine.launch(launch, arrays, spots, scalars), strict=False
-                ):
-                    for number, value in zip(site.results, results, strict=True):
-                        known[number] = value
+                _note(launch, engine.launch(launch, arrays, spots, scalars), known)
             for run in stage.runs:
-                _call(run, backend, arrays, spots, known)
+                _call(run, backend, arrays, layouts, known)
             for place in stage.dropped:
-                arrays[place] = spots[place] = None
+                arrays[place] = layouts[place] = None
         for source, place in schedule.copied:
             backend.assign(arrays[place], arrays[source])
         return _finish(schedule, backend, arrays, known)
+
+
+def _note(launch: Launch, found: Sequence[Sequence[Any]], known: list[Any]) -> None:
+    """Notes the results of reductions."""
+    if launch.program.reduces:
+        for site, results in zip(launch.sites, found, strict=True):
+            for number, value in zip(site.results, results, strict=True):
+                known[number] = value
 
 
 def _finish(schedule: Schedule, backend: Backend, arrays: list[Any], known: list[Any]) -> dict[int, Any]:
@@ -81,7 +74,7 @@ def _finish(schedule: Schedule, backend: Backend, arrays: list[Any], known: list
     return replaced
 
 
-def _call(run: Run, backend: Backend, arrays: list[Any], spots: list[Any], known: list[Any]) -> None:
+def _call(run: Run, backend: Backend, arrays: list[Any], layouts: list[Any], known: list[Any]) -> None:
     def value(node: Traced) -> Any:
         what, place, dtype = run.values[id(node)]
         if what == "array":
@@ -91,7 +84,7 @@ def _call(run: Run, backend: Backend, arrays: list[Any], spots: list[Any], known
     found = run.call.run(backend.xp, value)
     for part, place in run.arrays:
         arrays[place] = found if part is None else found[part]
-        spots[place] = backend.layout(arrays[place])
+        layouts[place] = backend.layout(arrays[place])
     for part, number in run.numbers:
         known[number] = backend.read(found if part is None else found[part])
 

@@ -83,11 +83,13 @@ class FusedStep:
     def __call__(
         self, params: Params, grads: Updates, state: OptState, **extra_args: Any
     ) -> tuple[Params, OptState]:
-        trees = Trees(*flatten((params, grads, state, extra_args)))
         way = self._recent
-        if way is None or not way.fits(trees):
-            way = self._way(trees)
-        return way.run(trees, params, grads, state, extra_args)
+        leaves = None if way is None else way.leaves_of(params, grads, state, extra_args)
+        if way is None or leaves is None:
+            trees = Trees(*flatten((params, grads, state, extra_args)))
+            way, leaves = self._way(trees), trees.leaves
+            way.forget()
+        return way.run(leaves, params, grads, state, extra_args)
 
     def explain(self) -> Explanation:
         """What is done in a step, and why: engine, kernels, bytes, barriers. Its ``repr`` is made to be read.

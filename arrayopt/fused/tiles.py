@@ -42,13 +42,13 @@ class Tiles:
         odd = [x for x in leaves if is_array(x) and self.backend.layout(x) is None]
         return f"{type(odd[0]).__name__} is not written in place" if odd else None
 
-    def launch(self, launch: Launch, arrays: Sequence[Any], layouts: Sequence[Any], scalars: list[Any]) -> list[Any]:
+    def launch(self, launch: Launch, arrays: Sequence[Any], spots: Any, scalars: list[Any]) -> list[list[Any]]:
         """Applies a program to all its sites.
 
         Returns:
           For each site the results of its reductions.
         """
-        del layouts
+        del spots
         return self.at(launch.program, launch.sites, arrays, scalars)
 
     def at(

@@ -14,7 +14,7 @@ from arrayopt.backend import Backend
 from arrayopt.dispatch import is_array
 from arrayopt.fused.program import Launch, Program
 from arrayopt.fused.tiles import Tiles
-from arrayopt.layout import Layout, alike
+from arrayopt.layout import Layout, Spots, alike
 from arrayopt_numba.emit import SIZES, TASK, TASK_OF_SUMS, can_emit
 
 _ALONE = 1 << 20  # bytes that one thread moves in less time than it takes to wake another
@@ -47,37 +47,30 @@ class NumbaEngine:
         return self._tiles.missing(arrays)
 
     def launch(
-        self, launch: Launch, arrays: Sequence[Any], layouts: Sequence[Layout | None], scalars: list[Any]
+        self, launch: Launch, arrays: Sequence[Any], spots: Spots, scalars: list[Any]
     ) -> Sequence[Sequence[Any]]:
         """Applies a program to all its sites; for each, the results of its reductions."""
         bound = launch.bound
         if bound is None:
-            bound = launch.bound = _Bound(launch)
+            bound = launch.bound = _Bound(launch, spots.leaves)
         if bound.why_not is not None:
-            return self._tiles.launch(launch, arrays, layouts, scalars)
-        spots = [layouts[a] for a in bound.arrays]
-        if any([spot is None or spot.strides is not None for spot in spots]):
-            odd = bound.odd(layouts)
-            if odd:
-                return self._mixed(launch, bound, odd, arrays, layouts, scalars)
-        return bound.run([spot.address for spot in spots], scalars, bound.tasks)  # type: ignore[union-attr]
+            return self._tiles.launch(launch, arrays, spots, scalars)
+        if spots.plain and bound.only_leaves:
+            return bound.run(bound.table(spots), scalars, bound.tasks)
+        layouts = [spots.layouts[a] or self.backend.layout(arrays[a]) for a in bound.arrays]
+        odd = bound.odd(layouts)
+        table = bound.table_of([0 if spot is None else spot.address for spot in layouts])
+        return self._mixed(launch, bound, odd, arrays, scalars, table) if odd else bound.run(table, scalars, bound.tasks)
 
     def _mixed(
-        self,
-        launch: Launch,
-        bound: _Bound,
-        odd: list[int],
-        arrays: Sequence[Any],
-        layouts: Sequence[Layout | None],
-        scalars: list[Any],
+        self, launch: Launch, bound: _Bound, odd: list[int], arrays: Sequence[Any], scalars: list[Any], table: Ints
     ) -> Sequence[Sequence[Any]]:
         """Sites whose arrays lie each in an order of its own go through the library, tile by tile."""
         slow = self._tiles.at(launch.program, [launch.sites[k] for k in odd], arrays, scalars)
         if len(odd) == len(launch.sites):
             return slow
-        left = bound.tasks[~np.isin(bound.tasks[:, 0], odd)]
-        addresses = [spot.address if (spot := layouts[a]) is not None else 0 for a in bound.arrays]
-        found = list(bound.run(addresses, scalars, np.ascontiguousarray(left)))
+        left = np.ascontiguousarray(bound.tasks[~np.isin(bound.tasks[:, 0], odd)])
+        found = list(bound.run(table, scalars, left))
         for k, results in zip(odd, slow, strict=True):
             if found:
                 found[k] = results
@@ -87,7 +80,7 @@ class NumbaEngine:
 class _Bound:
     """What of a launch stays the same from step to step."""
 
-    def __init__(self, launch: Launch) -> None:
+    def __init__(self, launch: Launch, leaves: int) -> None:
         program = launch.program
         self.program, self.sites = program, launch.sites
         self.why_not = can_emit(program)
@@ -97,6 +90,8 @@ class _Bound:
 
         self.kernel: Callable[..., None] = kernel(program)
         self.arrays = [site.arrays[k] for k in range(program.arrays) for site in launch.sites]
+        self.only_leaves = max(self.arrays) < leaves
+        self._table: tuple[object, Ints, Any, Any] | None = None
         rows: dict[tuple[int, ...], int] = {}
         row = [rows.setdefault(site.scalars, len(rows)) for site in launch.sites]
         self.rows: Ints = np.array(list(rows), dtype=np.int64).reshape(len(rows), len(program.slots))
@@ -113,9 +108,32 @@ class _Bound:
         cores = min(int(numba.config.NUMBA_NUM_THREADS), len(os.sched_getaffinity(0)) if _has_affinity else 1 << 10)
         return 0 if moved < _ALONE else max(0, min(cores, len(self.tasks)) - 1)
 
-    def odd(self, layouts: Sequence[Layout | None]) -> list[int]:
+    def table(self, spots: Spots) -> Ints:
+        """The addresses of leaves. Those of donated arrays stay, those of gradients are put in at every step."""
+        donated: Any = spots.donated
+        if self._table is None or self._table[0] is not donated:
+            known = donated.addresses
+            addresses = [known.get(a, 0) for a in self.arrays]
+            order = {a: k for k, a in enumerate(donated.fresh)}
+            fresh = [(k, order[a]) for k, a in enumerate(self.arrays) if a in order]
+            where, which = [np.array([pair[i] for pair in fresh], dtype=np.intp) for i in (0, 1)]
+            self._table = (donated, self.table_of(addresses), where, which)
+        _, table, where, which = self._table
+        table = table.copy()  # several threads may be at it
+        if len(where):
+            table.reshape(-1)[where] = np.array(spots.fresh, dtype=np.int64)[which]
+        return table
+
+    def table_of(self, addresses: list[int]) -> Ints:
+        """Addresses by array and site."""
+        return np.array(addresses, dtype=np.int64).reshape(self.program.arrays, len(self.sites))
+
+    def odd(self, layouts: list[Layout | None]) -> list[int]:
         """The sites whose arrays cannot be walked through as vectors."""
-        return [k for k, site in enumerate(self.sites) if not self._is_plain([layouts[a] for a in site.arrays])]
+        if all([spot is not None and spot.strides is None for spot in layouts]):
+            return []
+        n = len(self.sites)
+        return [k for k in range(n) if not self._is_plain(layouts[k::n])]
 
     def _is_plain(self, spots: list[Layout | None]) -> bool:
         known = [spot for spot in spots if spot is not None]
@@ -125,9 +143,8 @@ class _Bound:
             return all([spot.strides is None for spot in known])
         return alike(known)
 
-    def run(self, addresses: list[int], scalars: list[Any], tasks: Ints) -> Sequence[Sequence[Any]]:
+    def run(self, table: Ints, scalars: list[Any], tasks: Ints) -> Sequence[Sequence[Any]]:
         """Runs the kernel."""
-        table = np.array(addresses, dtype=np.int64).reshape(self.program.arrays, len(self.sites))
         values = np.array(scalars if scalars else [0.0], dtype=np.float64)
         rows = values[self.rows] if self.program.slots else np.zeros((len(self.rows), 1))
         counter = np.zeros(1, dtype=np.int64)

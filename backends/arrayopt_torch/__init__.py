@@ -53,6 +53,12 @@ class TorchBackend(Backend):
         strides = None if x.is_contiguous() else tuple([step * size for step in x.stride()])
         return Layout(x.data_ptr(), tuple(x.shape), x.dtype, strides, size)
 
+    def addresses(self, xs: Sequence[Any]) -> list[int]:
+        return [x.data_ptr() for x in xs]
+
+    def is_plain(self, x: Any) -> bool:
+        return bool(x.is_contiguous())
+
     def same_places(self, xs: Sequence[Any], olds: Sequence[Any], layouts: Sequence[Layout | None]) -> bool:
         """The memory of a tensor may be exchanged: ``p.data = …``."""
         return all(map(operator.is_, xs, olds)) and all(

@@ -35,7 +35,9 @@ def _fill(panel: Any, other: str, ours: list[str], races: list[Race]) -> None:
         heights = [_ratio(race, name, other) for race in races]
         places = [i + (k - (len(ours) - 1) / 2) * width for i in range(len(races))]
         bars = panel.bar(places, [min(h, _TOP) for h in heights], width, label=name, color=f"C{k}")
-        panel.bar_label(bars, [f"{h:.3g}" if h > _TOP else "" for h in heights], fontsize=5)
+        panel.bar_label(
+            bars, [f"{h:.3g}" if _TOP < h < 100 else f"{h:.0f}" if h > _TOP else "" for h in heights], fontsize=5
+        )
     panel.axhline(1.0, color="black", linewidth=0.8)
     panel.set_ylim(0, _TOP + 0.2)
     panel.set_title(other, fontsize=10)

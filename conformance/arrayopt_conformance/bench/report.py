@@ -76,8 +76,8 @@ def machine(found: dict[str, Any], copied: float) -> Grid:
     notes = [
         f"{found['threads']} of {found['cores']} cores, {found['system']}, Python {found['python']}",
         versions,
-        f"A copy of a large array moves {copied / 1e9:.1f} GB/s, read and written bytes counted. Steps can exceed it:",
-        "they write where they have just read, a copy makes the processor fetch what is overwritten.",
+        f"A copy of a large array moves {copied / 1e9:.1f} GB/s, read and written bytes counted. A step can",
+        "exceed it: it writes where it has just read, while a copy may have to fetch what it overwrites.",
     ]
     return Grid(found["cpu"], [], [], notes)
 
