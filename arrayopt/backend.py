@@ -97,14 +97,20 @@ class Backend:
         """Where C-contiguous arrays begin."""
         return [layout.address if (layout := self.layout(x)) else 0 for x in xs]
 
-    def is_plain(self, x: Any) -> bool:
-        """Whether an array is C-contiguous."""
-        layout = self.layout(x)
-        return layout is not None and layout.strides is None
+    def all_plain(self, xs: Sequence[Any]) -> bool:
+        """Whether arrays are C-contiguous."""
+        return all([layout is not None and layout.strides is None for layout in map(self.layout, xs)])
 
-    def same_places(self, xs: Sequence[Any], olds: Sequence[Any], layouts: Sequence[Layout | None]) -> bool:
-        """Whether arrays are those of before, and lie where they did."""
-        del layouts
+    def same_places(self, xs: Sequence[Any], olds: Sequence[Any], addresses: Sequence[int], plain: bool) -> bool:
+        """Whether arrays are those of before, and lie where they did.
+
+        Args:
+          xs: the arrays.
+          olds: those of before.
+          addresses: where those were.
+          plain: whether they were all C-contiguous.
+        """
+        del addresses, plain
         return all(map(operator.is_, xs, olds))
 
     def read(self, x: Any) -> Any:

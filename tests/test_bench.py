@@ -133,9 +133,20 @@ def test_a_wrong_step_is_said_aloud(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     record = tmp_path / "bench.json"
     code, out, err = bench(*SHORT, "--json", str(record))
     assert code == 1
-    assert "arrayopt bench: adamw, float32, NumPy tiles differs from the reference by " in err
+    assert "arrayopt bench: adamw, float32: NumPy tiles: differs from the reference by " in err
     assert "not here: NumPy tiles: differs from the reference by " in out
     assert record.exists()
+
+
+def test_a_step_that_fails_is_said_aloud(monkeypatch: pytest.MonkeyPatch, no_peers: None) -> None:
+    def broken(tx: Any, engine: str | None = None) -> Any:
+        raise AssertionError("no\nsecond line")
+
+    monkeypatch.setattr(arrayopt, "fused_step", broken)
+    code, out, err = bench(*SHORT)
+    assert code == 1
+    assert "arrayopt bench: adamw, float32: NumPy tiles: AssertionError: no.\n" in err
+    assert "NumPy eager" in out
 
 
 def test_without_rich(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

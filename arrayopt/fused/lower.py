@@ -7,8 +7,8 @@ from typing import Any
 
 from arrayopt import dtypes
 from arrayopt.fused import words
-from arrayopt.fused.scalars import Numbers
-from arrayopt.fused.program import Instruction, Launch, Program, Run, Schedule, Site, Stage, Temporary
+from arrayopt.fused.program import Instruction, Launch, Program, Run, Schedule, Site, Stage, Temporary, kind
+from arrayopt.fused.scalars import Numbers, function
 from arrayopt.fused.split import Component, Graph, Target, check_supported, components, targets
 from arrayopt.fused.traced import Traced
 
@@ -72,14 +72,12 @@ class _Lowering:
         last = max([*[t.stage for t in found], *[self.graph.stage[i] for _, i, _ in written]], default=0)
         drafts = [self._draft(s, [t for t in found if t.stage == s]) for s in range(last + 1)]
         finals = [(place, self.numbers.known(i), dtypes.name(node.dtype)) for place, i, node in written]
-        functions = self.numbers.functions(last + 1)
+        arithmetic = self.numbers.arithmetic(last + 1)
         stages = [
-            Stage(function, temporaries, launches, runs, dropped)
-            for function, (temporaries, launches, runs), dropped in zip(
-                functions, drafts, self._dropped(drafts), strict=True
-            )
+            Stage(work, function(work, f"<scalars of stage {s}>"), *draft, dropped)
+            for s, (work, draft, dropped) in enumerate(zip(arithmetic, drafts, self._dropped(drafts), strict=True))
         ]
-        return Schedule(self.buffers, self.numbers.count, self.captured, self.read, stages, finals, self.copied)
+        return Schedule(self.buffers, self.numbers.kinds, self.captured, self.read, stages, finals, self.copied)
 
     def _draft(self, s: int, found: list[Target]) -> tuple[list[Temporary], list[Launch], list[Run]]:
         temporaries: list[Temporary] = []
@@ -262,16 +260,10 @@ class _Kernel:
             tuple(code),
             tuple([(value, array, dtype[kind]) for value, array, kind in [entry[1:] for entry in told if entry[0] == "store"]]),
             tuple([(op, value) for op, value in [entry[1:] for entry in told if entry[0] == "reduce"]]),
-            "".join([_kind(dtypes.name(x.dtype) if isinstance(x, Traced) else type(x).__name__) for x in self.slots]),
+            "".join([kind(dtypes.name(x.dtype) if isinstance(x, Traced) else type(x).__name__) for x in self.slots]),
             all([self.graph.sizes[i] == self.size for i in self.reads]),
             "view" in self._key,
         )
-
-
-def _kind(dtype: str) -> str:
-    if dtype == "bool":
-        return "b"
-    return "c" if dtype.startswith("complex") else "i" if "int" in dtype else "f"
 
 
 assert words.ELEMENTWISE >= _ALIASES

@@ -100,7 +100,7 @@ def _record(update: Callable[..., Any], trees: Trees, recorder: Recorder) -> Sch
 def _traced(recorder: Recorder, place: int, leaf: Any) -> Any:
     if type(leaf) in _NUMBERS:
         return recorder.number(place, leaf)
-    return recorder.input(place, leaf) if is_array(leaf) else leaf
+    return recorder.input(place, leaf) if hasattr(leaf, "shape") and hasattr(leaf, "dtype") else leaf
 
 
 def _output(recorder: Recorder, place: int, new: Any, old: Any) -> Traced | None:
@@ -124,15 +124,13 @@ def _output(recorder: Recorder, place: int, new: Any, old: Any) -> Traced | None
 def stopping_line(error: BaseException) -> str:
     """The line of somebody's code that stopped a recording: ``file:line: text``."""
     frames = traceback.extract_tb(error.__traceback__)
-    frame = ([f for f in frames if not _is_library(Path(f.filename))] or frames)[-1]
+    ours = [f for f in frames if Path(arrayopt.__file__).parent in Path(f.filename).parents]
+    theirs = [f for f in frames if f not in ours]
+    frame = ([f for f in theirs if _LIBRARIES.isdisjoint(Path(f.filename).parts)] or theirs or frames)[-1]
     return f"{frame.filename}:{frame.lineno}: {frame.line}"
 
 
-_LIBRARIES = frozenset({"array_api_compat", "array_api_strict", "numpy", "torch", "jax", "cupy", "optax"})
-
-
-def _is_library(path: Path) -> bool:
-    return Path(arrayopt.__file__).parent in path.parents or not _LIBRARIES.isdisjoint(path.parts)
+_LIBRARIES = frozenset({"array_api_compat", "array_api_strict", "numpy", "torch", "jax", "cupy"})
 
 
 def library_of(leaves: list[Any]) -> Backend | None:

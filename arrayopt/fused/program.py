@@ -10,6 +10,13 @@ from typing import Any, NamedTuple
 from arrayopt.fused.probe import Call as LibraryCall
 
 
+def kind(dtype: str) -> str:
+    """What a number of a dtype is: ``f``, ``i``, ``b`` or ``c``."""
+    if dtype == "bool":
+        return "b"
+    return "c" if dtype.startswith("complex") else "i" if "int" in dtype else "f"
+
+
 class Instruction(NamedTuple):
     """One elementwise operation: ``args`` ≥ 0 are values, −1 − k is the scalar in slot k."""
 
@@ -42,6 +49,34 @@ class Program(NamedTuple):
     def arrays(self) -> int:
         """The number of arrays."""
         return max([len(self.loads) - 1, *[array for _, array, _ in self.stores]]) + 1
+
+
+class Number(NamedTuple):
+    """An operand of work on single numbers.
+
+    Attributes:
+      source: ``"known"``, ``"result"`` or ``"number"``.
+      value: the place among the numbers known, the position of an earlier operation, or the Python number itself.
+    """
+
+    source: str
+    value: Any
+
+
+class Operation(NamedTuple):
+    """One operation on numbers; its dtype is ``float64``, ``complex128``, ``bool``, ``int``, or that of an integer."""
+
+    op: str
+    dtype: str
+    args: tuple[Number, ...]
+
+
+class Arithmetic(NamedTuple):
+    """The work on single numbers that one stage begins with."""
+
+    code: tuple[Operation, ...]
+    stores: tuple[tuple[int, Number], ...]  # place among the numbers known, what is put there
+    answers: tuple[Number, ...]  # the scalars that kernels want
 
 
 @dataclass(slots=True)
@@ -92,7 +127,8 @@ class Run:
 class Stage:
     """What can be done without waiting for a reduction or a library call."""
 
-    scalars: Callable[[list[Any]], list[Any]]
+    arithmetic: Arithmetic
+    scalars: Callable[[list[Any]], list[Any]]  # the same as a function of the numbers known
     temporaries: list[Temporary]
     launches: list[Launch]
     runs: list[Run]
@@ -104,12 +140,13 @@ class Schedule:
     """A whole step."""
 
     buffers: int  # how many, the leaves of the trees first
-    numbers: int  # how many numbers are known in the course of a step
+    numbers: str  # kind of each number known in the course of a step: f, i, b or c
     captured: list[tuple[int, Any]]  # buffer, array that the rule holds
     read: list[tuple[int, int]]  # buffer, number: read at the beginning
     stages: list[Stage]
     written: list[tuple[int, int, str]]  # buffer, number, dtype: written at the end
     copied: list[tuple[int, int]]  # from a buffer to a buffer, at the end
+    bound: Any = None  # what an engine keeps of it from step to step
 
 
 def size_of(dtype: str) -> int:

@@ -59,6 +59,9 @@ class Way:
     def forget(self) -> None:
         """Forgets the arrays of the last step."""
 
+    def look(self) -> None:
+        """Sees to it that the schedule is known, if it can be."""
+
     def fits(self, leaves: list[Any]) -> bool:
         """Whether leaves are of the same types, shapes and dtypes."""
         return all([_fits(x, kind) for x, kind in zip(leaves, self.kinds, strict=True)])
@@ -83,11 +86,20 @@ def _fits(x: Any, kind: tuple[Any, ...]) -> bool:
 
 
 class Whole(Way):
-    """Compiled by the library itself, parameters and state given to it."""
+    """Compiled by the library itself, parameters and state given to it.
 
-    def __init__(self, compiled: Step, *rest: Any) -> None:
+    It is recorded only when somebody asks for an explanation.
+    """
+
+    def __init__(self, compiled: Step, record: Callable[[], tuple[Schedule | None, str | None]], *rest: Any) -> None:
         super().__init__(*rest)
         self._compiled = compiled
+        self._record = record
+
+    def look(self) -> None:
+        """Records the step."""
+        if self.schedule is None and self.stopped is None:
+            self.schedule, self.stopped = self._record()
 
     def run(self, leaves: list[Any], params: Any, grads: Any, state: Any, extra: dict[str, Any]) -> tuple[Any, Any]:
         """Takes a step."""
@@ -170,6 +182,8 @@ class InKernels(Way):
         arrays = [i for i, kind in enumerate(self.kinds) if kind[1] is not None]
         self._written = [i for i in arrays if i in donated]
         self._fresh = [i for i in arrays if i not in donated]
+        kinds: list[Any] = [self.kinds[i] for i in self._fresh]
+        self._types, self._shapes, self._dtypes = [[kind[k] for kind in kinds] for k in range(3)]
         self._others = [(i, kind) for i, kind in enumerate(self.kinds) if kind[1] is None]
         self._lengths = [math.prod(self.kinds[i][1]) * size_of(dtypes.name(self.kinds[i][2])) for i in self._fresh]
         self._blank: list[Layout | None] = [None] * len(self.kinds)
@@ -184,18 +198,26 @@ class InKernels(Way):
         assert library is not None
         kept = getattr(self._last, "kept", None)
         donated = [leaves[i] for i in self._written]
-        if kept is None or not library.same_places(donated, kept.arrays, kept.layouts):
+        if kept is None or not library.same_places(donated, kept.arrays, kept.all, kept.plain):
             self.forget()
             return super().fits(leaves)
-        return all([_fits(leaves[i], self.kinds[i]) for i in self._fresh]) and all(
-            [_fits(leaves[i], kind) for i, kind in self._others]
+        fresh = [leaves[i] for i in self._fresh]
+        return (
+            list(map(type, fresh)) == self._types
+            and [x.shape for x in fresh] == self._shapes
+            and [x.dtype for x in fresh] == self._dtypes
+            and all([_fits(leaves[i], kind) for i, kind in self._others])
         )
 
     def run(self, leaves: list[Any], params: Any, grads: Any, state: Any, extra: dict[str, Any]) -> tuple[Any, Any]:
         """Takes a step."""
         assert self.library is not None and self.schedule is not None
         spots = self._spots(leaves)
-        replaced = carry_out(self.schedule, self._engine, self.library, leaves, spots)
+        own = getattr(self._engine, "carry_out", None)  # an engine that keeps numbers on a device has a way of its own
+        if own is not None:
+            replaced = own(self.schedule, leaves, spots)
+        else:
+            replaced = carry_out(self.schedule, self._engine, self.library, leaves, spots)
         self.library.written([leaves[i] for i in self._written])
         if not replaced:
             return params, state
@@ -210,9 +232,10 @@ class InKernels(Way):
         if kept is None:
             kept = self._last.kept = _Kept(self, leaves)
         fresh = [leaves[i] for i in self._fresh]
-        if kept.plain and all([library.is_plain(x) for x in fresh]):
+        if kept.plain and library.all_plain(fresh):
             addresses = library.addresses(fresh)
-            if not kept.ranges.touched(addresses, self._lengths):
+            if addresses == kept.clear or not kept.ranges.touched(addresses, self._lengths):
+                kept.clear = addresses
                 return Spots(self._blank, kept, addresses, True)
         return self._all_spots(leaves, kept)
 
@@ -245,7 +268,9 @@ class _Kept:
         self.ranges = Ranges(known.items())
         self.plain = all([layout is not None and layout.strides is None for layout in self.layouts])
         self.addresses = {i: layout.address for i, layout in known.items()}
+        self.all = [layout.address if layout is not None else 0 for layout in self.layouts]
         self.fresh = way._fresh
+        self.clear: list[int] = []  # addresses of gradients that were found to touch none of them
 
 
 def check_writable(

@@ -33,7 +33,7 @@ def carry_out(
     """
     arrays = leaves + [None] * (schedule.buffers - len(leaves))
     spots.layouts = layouts = spots.layouts + [None] * (schedule.buffers - len(leaves))
-    known: list[Any] = [None] * schedule.numbers
+    known: list[Any] = [None] * len(schedule.numbers)
     for place, x in schedule.captured:
         arrays[place], layouts[place] = x, backend.layout(x)
     for place, number in schedule.read:

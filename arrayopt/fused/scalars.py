@@ -1,4 +1,4 @@
-"""The scalar part of a step: one Python function a stage, on numbers in double.
+"""The scalar part of a step: work on numbers in double, one list of operations a stage.
 
 Numbers that outlive a stage are known by their place in a list: those read from arrays, those that reductions and
 library calls answer, and those that later stages want.
@@ -12,11 +12,12 @@ from typing import Any
 
 from arrayopt import dtypes
 from arrayopt.fused import host, words
+from arrayopt.fused.program import Arithmetic, Number, Operation, kind
 from arrayopt.fused.split import Graph
 from arrayopt.fused.traced import NotRecordable
 
 _GIVEN = frozenset({"input", "captured", "call", "part"})
-_ALIASES = frozenset({"copy", "view", "hand_on", "full"})
+_ALIASES = frozenset({"copy", "view", "hand_on", "full"}) | words.REDUCTIONS
 
 
 class Numbers:
@@ -30,13 +31,11 @@ class Numbers:
         self.graph = graph
         self._known: dict[int, int] = {}
         self._scalars: dict[int, dict[Any, int]] = {}  # of each stage: position or number, place in what it answers
-        self._names: dict[tuple[Any, ...], str] = {}
-        self._text: dict[int, str] = {}
 
     @property
-    def count(self) -> int:
-        """How many places the list has."""
-        return len(self._known)
+    def kinds(self) -> str:
+        """The kind of each number in the list."""
+        return "".join([kind(dtypes.name(self.graph.nodes[i].dtype)) for i in self._known])
 
     def known(self, i: int) -> int:
         """The place of value ``i`` in the list."""
@@ -45,19 +44,19 @@ class Numbers:
     need = known
 
     def scalar(self, s: int, x: Any, is_number: bool) -> int:
-        """The place of a value, or of a Python number, in what the function of stage ``s`` answers."""
+        """The place of a value, or of a Python number, in what stage ``s`` answers."""
         wanted = self._scalars.setdefault(s, {})
         key = (type(x), math.copysign(1.0, x) if x == 0 else x) if is_number and not isinstance(x, complex) else x
         return wanted.setdefault((is_number, key, x), len(wanted))
 
-    def functions(self, stages: int) -> list[Callable[[list[Any]], list[Any]]]:
-        """The function of each stage: from the list, which it adds to, to the scalars that its kernels want."""
+    def arithmetic(self, stages: int) -> list[Arithmetic]:
+        """The work of each stage: from the list, which it adds to, to the scalars that its kernels want."""
         needed = self._needed()
         for s, wanted in self._scalars.items():
             for is_number, _, x in wanted:
                 if not is_number and self.graph.stage[x] < s:
                     self.known(x)
-        return [self._function(s, needed) for s in range(stages)]
+        return [self._work(s, needed) for s in range(stages)]
 
     def _needed(self) -> set[int]:
         """Every value that is computed on the host."""
@@ -69,9 +68,7 @@ class Numbers:
                 found.add(i)
                 if not self._is_given(i):
                     stack.extend([a for a in self.graph.args[i] if a is not None])
-        crossing = [
-            (i, a) for i in found if not self._is_given(i) for a in self.graph.args[i] if a is not None
-        ]
+        crossing = [(i, a) for i in found if not self._is_given(i) for a in self.graph.args[i] if a is not None]
         for i, a in crossing:
             if self.graph.stage[a] < self.graph.stage[i] or self._is_given(a):
                 self.known(a)
@@ -80,55 +77,93 @@ class Numbers:
     def _is_given(self, i: int) -> bool:
         return self.graph.nodes[i].op in _GIVEN or self.graph.is_barrier(i)
 
-    # -- text ----------------------------------------------------------------------------------------------
-
-    def _function(self, s: int, needed: set[int]) -> Callable[[list[Any]], list[Any]]:
-        names: dict[int, str] = {}
-        seen: dict[str, str] = {}
-        scope: dict[str, Any] = {}
-        lines: list[str] = []
-        for i in sorted(i for i in needed if self.graph.stage[i] == s and not self._is_given(i)):
-            text = self._expression(i, names, scope)
-            if text not in seen:
-                seen[text] = f"n{len(seen)}"
-                lines.append(f"    {seen[text]} = {text}")
-            names[i] = seen[text]
-            if i in self._known:
-                lines.append(f"    known[{self._known[i]}] = {names[i]}")
+    def _work(self, s: int, needed: set[int]) -> Arithmetic:
+        made: dict[int, Number] = {}
+        seen: dict[Any, Number] = {}
+        code: list[Operation] = []
+        for i in sorted([i for i in needed if self.graph.stage[i] == s and not self._is_given(i)]):
+            operation = self._operation(i, made)
+            if operation is None:
+                made[i] = self._operands(i, made)[0]
+                continue
+            key = (operation.op, operation.dtype, *[_key(number) for number in operation.args])
+            if key not in seen:
+                seen[key] = Number("result", len(code))
+                code.append(operation)
+            made[i] = seen[key]
+        stores = tuple([(self._known[i], number) for i, number in made.items() if i in self._known])
         wanted = self._scalars.get(s, {})
-        answer = [_literal(x) if is_number else self._name(x, names) for is_number, _, x in wanted]
-        source = "\n".join(["def scalars(known):", *lines, f"    return [{', '.join(answer)}]"])
-        exec(compile(source, f"<scalars of stage {s}>", "exec"), scope)
-        return scope["scalars"]  # type: ignore[no-any-return]
+        answers = [Number("number", x) if is_number else self._where(x, made) for is_number, _, x in wanted]
+        return Arithmetic(tuple(code), stores, tuple(answers))
 
-    def _name(self, i: int, names: dict[int, str]) -> str:
-        return names.get(i) or f"known[{self.known(i)}]"
+    def _where(self, i: int, made: dict[int, Number]) -> Number:
+        return made.get(i) or Number("known", self.known(i))
 
-    def _expression(self, i: int, names: dict[int, str], scope: dict[str, Any]) -> str:
+    def _operands(self, i: int, made: dict[int, Number]) -> tuple[Number, ...]:
+        pairs = zip(self.graph.nodes[i].args, self.graph.args[i], strict=True)
+        return tuple([Number("number", x) if a is None else self._where(a, made) for x, a in pairs])
+
+    def _operation(self, i: int, made: dict[int, Number]) -> Operation | None:
+        """What makes value ``i``; None if it is its operand as it stands."""
         node = self.graph.nodes[i]
-        args = [
-            _literal(x) if a is None else self._name(a, names)
-            for x, a in zip(node.args, self.graph.args[i], strict=True)
-        ]
-        dtype = dtypes.name(node.dtype)
-        if node.op in _ALIASES or node.op in words.REDUCTIONS:
-            return self._converted(args[0], dtype, scope) if node.op in ("full", "any", "all") else args[0]
-        if node.op == "astype":
-            return self._converted(args[0], dtype, scope)
-        if node.op not in host.FUNCTIONS:
-            raise NotRecordable(f"{node.op} of a number")
-        text = _INFIX.get(node.op, "").join(args) if node.op in _INFIX else f"{node.op}({', '.join(args)})"
-        scope.setdefault(node.op, host.FUNCTIONS[node.op])
-        wraps = "int" in dtype and node.op in host.WRAPPING
-        return self._converted(text, dtype, scope) if wraps else text
+        op, dtype = node.op, dtypes.name(node.dtype)
+        if op in _ALIASES:
+            a = self.graph.args[i][0]
+            if op != "full" and a is not None and kind(dtypes.name(self.graph.nodes[a].dtype)) == kind(dtype):
+                return None
+            op = "astype"
+        elif op != "astype" and op not in host.FUNCTIONS:
+            raise NotRecordable(f"{op} of a number")
+        held = {"f": "float64", "c": "complex128"}.get(kind(dtype), dtype)  # real numbers stay double
+        return Operation(op, held, self._operands(i, made))
 
-    @staticmethod
-    def _converted(text: str, dtype: str, scope: dict[str, Any]) -> str:
-        scope.setdefault(f"as_{dtype}", host.converter(dtype))
-        return f"as_{dtype}({text})"
+
+def _key(number: Number) -> Any:
+    """Equal for equal numbers: 1, 1.0 and True are not, nor 0.0 and -0.0."""
+    return repr(number.value) if number.source == "number" else number
+
+
+# -- as a function of Python ---------------------------------------------------------------------------------
+
+
+def function(work: Arithmetic, name: str) -> Callable[[list[Any]], list[Any]]:
+    """Some work as a function: from the numbers known, to which it adds, to the scalars that kernels want.
+
+    Args:
+      work: what to do.
+      name: what a traceback calls it.
+    """
+    scope: dict[str, Any] = {}
+    lines = [f"    n{k} = {_expression(operation, scope)}" for k, operation in enumerate(work.code)]
+    lines += [f"    known[{place}] = {_text(number)}" for place, number in work.stores]
+    answer = ", ".join([_text(number) for number in work.answers])
+    exec(compile("\n".join(["def scalars(known):", *lines, f"    return [{answer}]"]), name, "exec"), scope)
+    return scope["scalars"]  # type: ignore[no-any-return]
 
 
 _INFIX = {"add": " + ", "subtract": " - ", "multiply": " * ", "less": " < ", "less_equal": " <= ", "greater": " > "}
+
+
+def _expression(operation: Operation, scope: dict[str, Any]) -> str:
+    op, dtype, operands = operation
+    args = [_text(x) for x in operands]
+    if op == "astype":
+        return _converted(args[0], dtype, scope)
+    scope.setdefault(op, host.FUNCTIONS[op])
+    text = _INFIX[op].join(args) if op in _INFIX else f"{op}({', '.join(args)})"
+    wraps = "int" in dtype and dtype != "int" and op in host.WRAPPING
+    return _converted(text, dtype, scope) if wraps else text
+
+
+def _converted(text: str, dtype: str, scope: dict[str, Any]) -> str:
+    scope.setdefault(f"as_{dtype}", host.converter(dtype))
+    return f"as_{dtype}({text})"
+
+
+def _text(number: Number) -> str:
+    if number.source == "number":
+        return _literal(number.value)
+    return f"known[{number.value}]" if number.source == "known" else f"n{number.value}"
 
 
 def _literal(x: Any) -> str:

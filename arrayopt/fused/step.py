@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -97,6 +98,8 @@ class FusedStep:
         Returns:
           An `Explanation` of the trees met last; before the first step, one that says so.
         """
+        if self._recent is not None:
+            self._recent.look()
         return explained(self._recent)
 
     def _way(self, trees: Trees) -> Way:
@@ -113,11 +116,13 @@ class FusedStep:
         if library is None:
             return Eagerly(self._step, None, trees, "eager", "the arrays are not all of one library", None)
         name, engine, reason = engines.choose(library, trees.leaves, self._engine)
-        schedule, stopped = self._recorded(library, trees)
-        if name == "eager":
-            return Eagerly(self._step, library, trees, name, reason, schedule, stopped)
         if hasattr(engine, "compile"):
-            return Whole(engine.compile(self._step), library, trees, name, reason, schedule, stopped)
+            shapes = Trees([_Shape(x) if is_array(x) else x for x in trees.leaves], trees.spec)
+            record_later = functools.partial(self._described, library, shapes)
+            return Whole(engine.compile(self._step), record_later, library, trees, name, reason, None)
+        if name == "eager":
+            return Eagerly(self._step, library, trees, name, reason, None)
+        schedule, stopped = self._recorded(library, trees)
         if schedule is None:
             return Eagerly(self._step, library, trees, "eager", f"not {name}: {stopped}", None, stopped)
         return InKernels(engine, library, trees, name, reason, schedule)
@@ -133,9 +138,24 @@ class FusedStep:
             self._step(*_four(trees))
             return None, f"it cannot be recorded: {type(error).__name__}: {error}; {stopping_line(error)}"
 
+    def _described(self, library: Backend, shapes: Trees) -> tuple[Any, str | None]:
+        """The schedule of a step on arrays of which only shapes and dtypes are left."""
+        recorder = self._recorders.setdefault(library.name, Recorder(library))
+        try:
+            return record(self._update, shapes, recorder), None
+        except Exception as error:
+            return None, f"it cannot be recorded: {error}; {stopping_line(error)}"
+
     def _step(self, params: Params, state: OptState, grads: Updates, extra_args: dict[str, Any]) -> Any:
         updates, state = self._update(grads, state, params, **extra_args)
         return apply_updates(params, updates), state
+
+
+class _Shape:
+    """What is to be known of an array that may be gone when it is asked for."""
+
+    def __init__(self, x: Any) -> None:
+        self.shape, self.dtype = tuple(x.shape), x.dtype
 
 
 def _four(trees: Trees) -> tuple[Any, Any, Any, Any]:

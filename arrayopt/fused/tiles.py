@@ -29,12 +29,14 @@ class Tiles:
 
     Args:
       backend: the library's adapter.
+      tile: entries of a tile; None makes one of each whole array. Then nothing is read: what a reduction answers is an
+        array of the library.
     """
 
     about = "the library's operations on tiles that stay in cache"
 
-    def __init__(self, backend: Backend) -> None:
-        self.backend = backend
+    def __init__(self, backend: Backend, tile: int | None = TILE) -> None:
+        self.backend, self.tile = backend, tile
         self._kernels: dict[Program, _Kernel] = {}
 
     def missing(self, leaves: Sequence[Any]) -> str | None:
@@ -57,9 +59,9 @@ class Tiles:
         """Applies a program to some sites."""
         kernel = self._kernels.get(program)
         if kernel is None:
-            kernel = self._kernels[program] = _Kernel(program, self.backend)
+            kernel = self._kernels[program] = _Kernel(program, self.backend, self.tile)
         scratch: dict[Any, list[Any]] = {}
-        numbers = [self.backend.scalar(x) for x in scalars]
+        numbers = [x if hasattr(x, "dtype") else self.backend.scalar(x) for x in scalars]
         return [
             kernel.run(
                 site, [self.backend.raw(arrays[a]) for a in site.arrays], [numbers[k] for k in site.scalars], scratch
@@ -69,8 +71,8 @@ class Tiles:
 
 
 class _Kernel:
-    def __init__(self, program: Program, backend: Backend) -> None:
-        self.program, self.backend = program, backend
+    def __init__(self, program: Program, backend: Backend, tile: int | None) -> None:
+        self.program, self.backend, self.tile = program, backend, tile
         self.steps = [_Step(program, backend, i, instruction) for i, instruction in enumerate(program.code)]
         self.slots = _buffers(program) if program.flat else None
         stored = {array for _, array, _ in program.stores}
@@ -84,7 +86,7 @@ class _Kernel:
         if self.program.flat:
             arrays, shape, copies = self._as_vectors(site, arrays)
         partial: list[list[Any]] = [[] for _ in self.program.reduces]
-        for where, size in _tiles(shape):
+        for where, size in _tiles(shape, self.tile):
             self._tile([_part(a, where, shape) for a in arrays], scalars, partial, self._scratch(size, arrays, scratch))
         for original, copy in copies:
             self.backend.assign(original, copy)
@@ -108,9 +110,10 @@ class _Kernel:
         if self.slots is None or size is None:
             return []
         if not made:
-            made[TILE] = [self.backend.empty((TILE,), dtype, arrays[0]) for dtype in self.slots[1]]
+            assert self.tile is not None
+            made[self.tile] = [self.backend.empty((self.tile,), dtype, arrays[0]) for dtype in self.slots[1]]
         if size not in made:
-            made[size] = [b[:size] for b in made[TILE]]
+            made[size] = [b[:size] for b in made[self.tile]]
         return made[size]
 
     def _tile(self, arrays: list[Any], scalars: list[Any], partial: list[list[Any]], scratch: list[Any]) -> None:
@@ -122,7 +125,8 @@ class _Kernel:
             out = scratch[self.slots[0][i]] if scratch and self.slots else None
             values.append(step(values, scalars, arrays, out))
         for k, (op, value) in enumerate(self.program.reduces):
-            partial[k].append(backend.read(_reduced(xp, op, values[value])))
+            found = _reduced(xp, op, values[value])
+            partial[k].append(found if self.tile is None else backend.read(found))
         for value in self.shifted:
             values[value] = backend.copy(values[value])
         for value, array, _ in self.program.stores:
@@ -208,18 +212,18 @@ def _aliased(program: Program) -> dict[int, list[int]]:
     return found
 
 
-def _tiles(shape: tuple[int, ...]) -> Iterator[tuple[tuple[Any, ...], int | None]]:
+def _tiles(shape: tuple[int, ...], tile: int | None) -> Iterator[tuple[tuple[Any, ...], int | None]]:
     """Slices of an array of that shape, none of more entries than a tile, and the size of each if it is a vector."""
-    if len(shape) == 1:
-        for start in range(0, shape[0], TILE):
-            yield (slice(start, start + TILE),), min(TILE, shape[0] - start)
-        return
-    inner = [math.prod(shape[a + 1 :]) for a in range(len(shape))]
-    axis = next((a for a, n in enumerate(inner) if n <= TILE), 0)
-    rows = max(1, TILE // max(inner[axis], 1)) if shape else 1
-    if not shape:
+    if tile is None or not shape:
         yield (), None
         return
+    if len(shape) == 1:
+        for start in range(0, shape[0], tile):
+            yield (slice(start, start + tile),), min(tile, shape[0] - start)
+        return
+    inner = [math.prod(shape[a + 1 :]) for a in range(len(shape))]
+    axis = next((a for a, n in enumerate(inner) if n <= tile), 0)
+    rows = max(1, tile // max(inner[axis], 1))
     outer = [range(n) for n in shape[:axis]]
     for index in itertools.product(*outer):
         for start in range(0, shape[axis], rows):
@@ -250,6 +254,8 @@ def _reduced(xp: Any, op: str, x: Any) -> Any:
 
 def _combined(op: str, dtype: str, parts: list[Any]) -> Any:
     """The results of the tiles put together."""
+    if len(parts) == 1:
+        return parts[0]
     if op == "sum":
         return sum(parts) if dtype.startswith("complex") else math.fsum(parts) if _finite(parts) else sum(parts)
     if not parts:

@@ -43,8 +43,8 @@ class NumpyBackend(Backend):
         at, header = ctypes.c_ssize_t.from_address, object.__basicsize__
         return [at(id(x) + header).value for x in xs]
 
-    def is_plain(self, x: Any) -> bool:
-        return bool(x.flags.c_contiguous)
+    def all_plain(self, xs: Sequence[Any]) -> bool:
+        return all([x.flags.c_contiguous for x in xs])
 
     def read(self, x: Any) -> Any:
         return x.item()

@@ -54,20 +54,18 @@ class TorchBackend(Backend):
         return Layout(x.data_ptr(), tuple(x.shape), x.dtype, strides, size)
 
     def addresses(self, xs: Sequence[Any]) -> list[int]:
-        return [x.data_ptr() for x in xs]
+        return list(map(importlib.import_module("torch").Tensor.data_ptr, xs))
 
-    def is_plain(self, x: Any) -> bool:
-        return bool(x.is_contiguous())
+    def all_plain(self, xs: Sequence[Any]) -> bool:
+        return all(map(importlib.import_module("torch").Tensor.is_contiguous, xs))
 
-    def same_places(self, xs: Sequence[Any], olds: Sequence[Any], layouts: Sequence[Layout | None]) -> bool:
+    def same_places(self, xs: Sequence[Any], olds: Sequence[Any], addresses: Sequence[int], plain: bool) -> bool:
         """The memory of a tensor may be exchanged: ``p.data = …``."""
-        return all(map(operator.is_, xs, olds)) and all(
-            [
-                layout is not None
-                and x.data_ptr() == layout.address
-                and x.is_contiguous() == (layout.strides is None)
-                for x, layout in zip(xs, layouts, strict=True)
-            ]
+        return (
+            plain
+            and all(map(operator.is_, xs, olds))
+            and self.addresses(xs) == addresses
+            and self.all_plain(xs)
         )
 
     def read(self, x: Any) -> Any:

@@ -23,7 +23,7 @@ def run(args: argparse.Namespace) -> int:
     """Measures and prints what the command line asks for.
 
     Returns:
-      0; 1 if one of ours computes something else than the rule; 2 after one line on stderr if something is missing.
+      0; 1 if one of ours fails or computes something else; 2 after one line on stderr if something is missing.
     """
     lacking = _lacking(args)
     if lacking:
@@ -88,7 +88,7 @@ class _Bench:
 
     def _note(self, rule: Rule, dtype: str, found: list[Trial]) -> None:
         self.checks.extend({"rule": rule.name, "dtype": dtype, **asdict(trial)} for trial in found)
-        self.wrong.extend(f"{rule.name}, {dtype}, {one.name} {one.obstacle}" for one in found if one.wrong())
+        self.wrong.extend(f"{rule.name}, {dtype}: {one.name}: {one.obstacle}" for one in found if one.wrong())
 
     def _once(self, rule: Rule) -> None:
         found = [once.measured(rule, entry) for entry in entrants.able(rule, self.plan)]

@@ -27,16 +27,19 @@ class Trial:
       kind: ours, eager, peer or limit.
       difference: from the reference, relative to the largest parameter; None if it means nothing.
       obstacle: why it cannot take part, or None.
+      failed: whether it failed, other than by saying that it does not serve.
     """
 
     name: str
     kind: str
     difference: float | None = None
     obstacle: str | None = None
+    failed: bool = False
 
     def wrong(self) -> bool:
-        """Whether one of ours computes something else; peers may differ by their own lights, and are left out."""
-        return self.difference is not None and self.obstacle is not None and self.kind != "peer"
+        """Whether one of ours fails or computes something else; peers are left out, whatever they do."""
+        different = self.difference is not None and self.obstacle is not None
+        return (different or self.failed) and self.kind != "peer"
 
 
 def small(rule: Rule, dtype: str) -> Start:
@@ -57,7 +60,9 @@ def trial(entry: Entry, given: Start) -> Trial:
             return Trial(entry.name, entry.kind, None, other)
         found = contender.result()
     except Exception as error:  # a contender that cannot is left out, and the table says why
-        return Trial(entry.name, entry.kind, None, _first_line(error))
+        return Trial(
+            entry.name, entry.kind, None, _first_line(error), not isinstance(error, (ValueError, ImportError))
+        )
     return _judged(entry, given, found)
 
 
