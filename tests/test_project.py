@@ -69,9 +69,11 @@ def test_the_wheel_has_every_package() -> None:
 
 
 def test_every_backend_is_announced() -> None:
-    announced = config()["project"]["entry-points"]["arrayopt.backends"]
-    folders = {path.name.removeprefix("arrayopt_") for path in (ROOT / "backends").iterdir() if path.is_dir()}
-    assert set(announced) == folders - {"__pycache__"}
+    points = config()["project"]["entry-points"]
+    announced = {place.split(":")[0] for group in points.values() for place in group.values()}
+    folders = {path.name for path in (ROOT / "backends").iterdir() if path.is_dir()} - {"__pycache__"}
+    assert {module.split(".")[0] for module in announced} == folders
+    assert {f"arrayopt_{name}" for name in points["arrayopt.backends"]} <= folders
 
 
 def test_the_top_level_is_as_agreed() -> None:

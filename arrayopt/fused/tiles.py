@@ -15,6 +15,7 @@ from arrayopt import dtypes
 from arrayopt.backend import Backend
 from arrayopt.dispatch import is_array
 from arrayopt.fused import host
+from arrayopt.fused.lanes import lane
 from arrayopt.fused.probe import broadcast
 from arrayopt.fused.program import Instruction, Launch, Program, Site
 
@@ -79,19 +80,35 @@ class _Kernel:
         moved = {value for value, array, _ in program.stores if value != array}
         aliases = {v for first, vs in _aliased(program).items() if first in stored for v in vs}
         self.shifted = [v for v in moved if (v < len(program.loads) and v in stored) or v in aliases]
+        self.lane = lane(program, backend, tile, _reduced) if tile is not None else None
 
     def run(self, site: Site, arrays: list[Any], scalars: list[Any], scratch: dict[Any, list[Any]]) -> list[Any]:
         shape = site.shape
         copies: list[tuple[Any, Any]] = []
         if self.program.flat:
             arrays, shape, copies = self._as_vectors(site, arrays)
-        partial: list[list[Any]] = [[] for _ in self.program.reduces]
-        for where, size in _tiles(shape, self.tile):
-            self._tile([_part(a, where, shape) for a in arrays], scalars, partial, self._scratch(size, arrays, scratch))
+        if self.lane is not None and len(shape) == 1:
+            partial = self._in_lane(arrays, scalars, shape[0], scratch)
+        else:
+            partial = [[] for _ in self.program.reduces]
+            for where, size in _tiles(shape, self.tile):
+                parts = [_part(a, where, shape) for a in arrays]
+                self._tile(parts, scalars, partial, self._scratch(size, arrays, scratch))
         for original, copy in copies:
             self.backend.assign(original, copy)
         pairs = zip(self.program.reduces, partial, strict=True)
         return [_combined(op, self.program.dtype(value), parts) for (op, value), parts in pairs]
+
+    def _in_lane(
+        self, arrays: list[Any], scalars: list[Any], size: int, scratch: dict[Any, list[Any]]
+    ) -> list[list[Any]]:
+        assert self.lane is not None and self.tile is not None
+        code, kinds = self.lane
+        length = min(size, self.tile)
+        if length not in scratch:
+            whole = scratch.setdefault(self.tile, [self.backend.empty((self.tile,), kind, arrays[0]) for kind in kinds])
+            scratch[length] = [b[:length] for b in whole]
+        return code(arrays, scalars, scratch[length], size)
 
     def _as_vectors(self, site: Site, arrays: list[Any]) -> tuple[list[Any], tuple[int, ...], list[tuple[Any, Any]]]:
         """Arrays of one size as vectors, where that needs no copy; else as they are, or copied if shapes differ."""

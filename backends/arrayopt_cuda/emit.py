@@ -48,11 +48,13 @@ def text_of(name: str) -> str:
     return Path(__file__).with_name(name).read_text()
 
 
+@cache
 def preamble() -> str:
     """What every text begins with."""
     return f"#define THREADS {THREADS}\n#define VALUES {VALUES}\n{text_of('runtime.cu')}"
 
 
+@cache
 def shared() -> str:
     """The text with the kernels ``set`` and ``combine``."""
     return preamble() + text_of("shared.cu")

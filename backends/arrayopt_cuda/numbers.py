@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from arrayopt.fused.program import Arithmetic, Number, Operation, Schedule, kind
-from arrayopt_cuda.words import COMPARE, NARROW, TYPES, WORDS, Operand, expression
+from arrayopt_cuda.words import NARROW, TYPES, WORDS, Operand, expression
 
 HELD = {"f": "float64", "i": "int64", "b": "bool"}
 """The dtype in which a number of each kind is computed."""
@@ -29,10 +29,12 @@ class Value:
       on_host: whether the host knows it.
       stage: of the device's kernel that makes it; the first one that can have it, if something else makes it.
       made: whether a kernel of the device makes it.
+      needed: whether anybody asks for it.
       cell: where it lies on the device; None if nobody asks for it there.
     """
 
-    __slots__ = ("args", "buffer", "cell", "kind", "known", "made", "number", "on_host", "operation", "stage")
+    __slots__ = ("args", "buffer", "cell", "kind", "known", "made", "needed", "number", "on_host", "operation",
+                 "stage")  # fmt: skip
 
     def __init__(self, kind: str, stage: int = 0, on_host: bool = False) -> None:
         self.kind, self.stage, self.on_host = kind, stage, on_host
@@ -41,7 +43,7 @@ class Value:
         self.args: list[Value] = []
         self.buffer: int | None = None
         self.known: int | None = None
-        self.made = False
+        self.made = self.needed = False
         self.cell: int | None = None
 
 
@@ -54,7 +56,7 @@ class Plan:
 
     Attributes:
       why_not: what keeps its numbers from staying on the device, or None if nothing does.
-      cells: how many the device has.
+      cells: the kind of each number that lies on the device.
       constants: cells that are the same in each step.
       varying: cells that the host works out in each step.
       answers: for each stage the scalars that its kernels want.
@@ -64,15 +66,14 @@ class Plan:
     """
 
     def __init__(self, schedule: Schedule, host: frozenset[int]) -> None:
-        self.cells = 0
-        self.kinds: list[str] = []  # of each cell
+        self.cells = ""
         self.constants: list[Value] = []
         self.varying: list[Value] = []
         self.answers: list[list[Value]] = []
         self.written: list[tuple[int, Value]] = []
         self._known: dict[int, Value] = {}
         self._numbers: dict[tuple[str, str], Value] = {}
-        self._host: list[Value] = []  # operations, in order
+        self._made: list[Value] = []  # what is read or computed, in order
         self._kernels: list[list[Value]] = [[] for _ in range(len(schedule.stages) + 1)]
         self._writes: list[list[tuple[int, str, Value]]] = [[] for _ in self._kernels]
         self.why_not = _why_not(schedule)
@@ -81,7 +82,8 @@ class Plan:
             for s in range(len(schedule.stages)):
                 self._follow(schedule, s)
             self._write(schedule, host)
-            self._finish()
+            self._settle()
+            self.work = self._host_work()
 
     # -- what there is -------------------------------------------------------------------------------------
 
@@ -93,12 +95,13 @@ class Plan:
                 value.known = place
             else:
                 value.buffer, value.made = buffer, True
+                self._made.append(value)
 
     def _follow(self, schedule: Schedule, s: int) -> None:
         stage = schedule.stages[s]
         results: list[Value] = []
         for operation in stage.arithmetic.code:
-            results.append(self._made(operation, s, results))
+            results.append(self._result(operation, s, results))
         for place, number in stage.arithmetic.stores:
             self._known[place] = self._value(number, results)
         self.answers.append([self._value(number, results) for number in stage.arithmetic.answers])
@@ -114,17 +117,16 @@ class Plan:
             for _, place in run.numbers:
                 self._give(place, schedule.numbers[place], s)
 
-    def _made(self, operation: Operation, s: int, results: list[Value]) -> Value:
+    def _result(self, operation: Operation, s: int, results: list[Value]) -> Value:
         args = [self._value(number, results) for number in operation.args]
         value = Value(kind(operation.dtype), s, all([x.on_host for x in args]))
         value.operation, value.args, value.made = operation, args, not value.on_host
-        if value.on_host:
-            self._host.append(value)
+        self._made.append(value)
         return value
 
-    def _give(self, place: int, kind: str, s: int) -> None:
+    def _give(self, place: int, its_kind: str, s: int) -> None:
         """A number that a reduction or a library call of a stage answers."""
-        self._known[place] = Value(kind, s + 1)
+        self._known[place] = Value(its_kind, s + 1)
         self._use(self._known[place])
 
     def _value(self, number: Number, results: list[Value]) -> Value:
@@ -138,20 +140,18 @@ class Plan:
             value.number = number.value
         return self._numbers[key]
 
+    def known(self, place: int) -> Value:
+        """The value at a place among the numbers known."""
+        return self._known[place]
+
     # -- what is needed ------------------------------------------------------------------------------------
 
     def _use(self, value: Value, kernel: int | None = None) -> None:
         """Sees to it that a value can be had: in a kernel of the device, or by whoever asks."""
-        kept = self._kernels[value.stage]
-        is_new = value.made and value not in kept
-        if is_new:
-            for x in value.args:
-                self._use(x, value.stage)
-            kept.append(value)
+        value.needed = True
         if not (value.made and value.stage == kernel) and value.cell is None:
-            value.cell = self.cells
-            self.cells += 1
-            self.kinds.append(value.kind)
+            value.cell = len(self.cells)
+            self.cells += value.kind
             if value.on_host:
                 (self.varying if value.number is None else self.constants).append(value)
 
@@ -168,22 +168,33 @@ class Plan:
                 if not value.on_host:
                     self._use(value)
 
-    def _finish(self) -> None:
-        """Puts the host's part together."""
-        place = {id(value): k for k, value in enumerate(self._host)}
+    def _settle(self) -> None:
+        """Leaves out what nobody needs, and gives each kernel its part."""
+        for value in reversed(self._made):
+            if value.needed and value.made:
+                for x in value.args:
+                    self._use(x, value.stage)
+        for value in self._made:
+            if value.needed and value.made:
+                self._kernels[value.stage].append(value)
+
+    def _host_work(self) -> Arithmetic:
+        """The host's part."""
+        mine = [value for value in self._made if value.operation is not None and value.on_host]
+        place = {id(value): k for k, value in enumerate(mine)}
 
         def number(value: Value) -> Number:
             if value.number is not None:
                 return Number("number", value.number)
             return Number("known", value.known) if value.known is not None else Number("result", place[id(value)])
 
-        wanted = [*self.varying, *[value for _, value in self.written if value.on_host]]
         code = [
             Operation(value.operation.op, value.operation.dtype, tuple([number(x) for x in value.args]))
-            for value in self._host
+            for value in mine
             if value.operation is not None
         ]
-        self.work = Arithmetic(tuple(code), (), tuple([number(value) for value in wanted]))
+        wanted = [*self.varying, *[value for _, value in self.written if value.on_host]]
+        return Arithmetic(tuple(code), (), tuple([number(value) for value in wanted]))
 
     # -- the device's part ---------------------------------------------------------------------------------
 
@@ -271,5 +282,3 @@ def _why_not(schedule: Schedule) -> str | None:
 def _is_odd(x: Any) -> bool:
     return isinstance(x, complex) or (isinstance(x, int) and not -(2**63) <= x < 2**63)
 
-
-assert COMPARE

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from typing import Any
 
 from arrayopt.backend import Backend
+from arrayopt.layout import Layout
 
 
 class CupyBackend(Backend):
+    engines = ("cuda", "eager")
+
     def missing(self) -> str | None:
         absent = super().missing()
         if absent:
@@ -35,6 +39,33 @@ class CupyBackend(Backend):
 
     def to_numpy(self, x: Any) -> Any:
         return x.get()
+
+    # -- for fused steps -----------------------------------------------------------------------------------
+
+    def layout(self, x: Any) -> Layout | None:
+        if type(x) is not importlib.import_module("cupy").ndarray:
+            return None
+        strides = None if x.flags.c_contiguous else x.strides
+        return Layout(x.data.ptr, x.shape, x.dtype, strides, x.itemsize)
+
+    def addresses(self, xs: Sequence[Any]) -> list[int]:
+        return [x.data.ptr for x in xs]
+
+    def all_plain(self, xs: Sequence[Any]) -> bool:
+        return all([x.flags.c_contiguous for x in xs])
+
+    def read(self, x: Any) -> Any:
+        return x.item()  # waits for the GPU
+
+    def assign(self, x: Any, value: Any) -> None:
+        x[...] = value
+
+    def shares_memory(self, x: Any, y: Any) -> bool:
+        return bool(importlib.import_module("cupy").shares_memory(x, y))
+
+    def empty(self, shape: tuple[int, ...], dtype: str, like: Any) -> Any:
+        with like.device:  # as in counter
+            return self.xp.empty(shape, dtype=self.dtype(dtype))
 
 
 backend = CupyBackend("cupy", "array_api_compat.cupy", "arrayopt[cupy]")

@@ -1,0 +1,81 @@
+"""The engine ``cuda``. Nothing of it has been measured on a GPU yet."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from arrayopt.backend import Backend
+from arrayopt.dispatch import is_array
+from arrayopt.fused.program import Launch, Schedule
+from arrayopt.fused.runner import carry_out
+from arrayopt.fused.tiles import Tiles
+from arrayopt.layout import Spots
+from arrayopt_cuda.bound import Bound
+from arrayopt_cuda.driver import CupyDriver, Driver
+from arrayopt_cuda.room import Room
+from arrayopt_cuda.step import Step
+
+
+class CudaEngine:
+    """The engine on one library.
+
+    Args:
+      backend: the library's adapter.
+      driver: of the device; CuPy's by default.
+    """
+
+    about = "CUDA kernels, one launch for all leaves alike"
+
+    def __init__(self, backend: Backend, driver: Driver | None = None) -> None:
+        self.backend = backend
+        self.driver: Driver = driver or CupyDriver(backend.name)
+        self._tiles = Tiles(backend, None)
+        self._reading = Tiles(backend)
+        self._kernels: dict[tuple[str, str], Any] = {}
+        self._lock = threading.Lock()
+
+    def missing(self, leaves: Sequence[Any]) -> str | None:
+        """What keeps it from serving these arrays."""
+        arrays = [x for x in leaves if is_array(x)]
+        found = self.driver.missing() or self._reading.missing(arrays)
+        if found is not None:
+            return found
+        places = {self.driver.place(x): x for x in arrays}
+        where = sorted([str(getattr(x, "device", "")) for place, x in places.items() if place is not None])
+        if len(where) > 1:
+            return f"the arrays lie on several devices: {', '.join(where)}"
+        return None if where else "no array lies on a GPU"
+
+    def launch(self, launch: Launch, arrays: Sequence[Any], spots: Spots, scalars: list[Any]) -> list[list[Any]]:
+        """Applies a program by the library's operations: for steps whose numbers the host must know."""
+        return self._reading.launch(launch, arrays, spots, scalars)
+
+    def carry_out(self, schedule: Schedule, leaves: list[Any], spots: Spots) -> dict[int, Any]:
+        """Runs a step; for each place that holds a Python number, the number that belongs there now."""
+        like = next(x for x in leaves if is_array(x) and self.driver.place(x) is not None)
+        with self.driver.on(like) as stream:
+            bound: Bound | None = schedule.bound
+            if bound is None:
+                bound = schedule.bound = self._bound(schedule, leaves)
+            if bound.why_not is not None:
+                return carry_out(schedule, self, self.backend, leaves, spots)
+            rooms = bound.rooms.made  # launches of one thread in one stream run one after another
+            if stream not in rooms:
+                rooms[stream] = Room(bound, self.backend, self.driver, like)
+            return Step(rooms[stream], self._tiles, leaves, spots).run()
+
+    def _bound(self, schedule: Schedule, leaves: list[Any]) -> Bound:
+        arrays = dict(enumerate(leaves)) | dict(schedule.captured)
+        host = frozenset([place for place, x in arrays.items() if self.driver.place(x) is None])
+        return Bound(schedule, arrays, host, self._kernel)
+
+    def _kernel(self, text: str, name: str) -> Any:
+        """A kernel, compiled at first use."""
+        found = self._kernels.get((text, name))
+        if found is None:
+            with self._lock:
+                found = self._kernels.get((text, name)) or self.driver.compile(text, name)
+                self._kernels[text, name] = found
+        return found

@@ -1,0 +1,119 @@
+"""A step taken by `fused_step` is the step that ``update`` and ``apply_updates`` take, on every engine.
+
+In float64 up to 4 units in the last place of the greatest entry, after three steps: a kernel may round a product and
+a sum once instead of twice, and single numbers are computed in double in either case. How near float32 and 16-bit
+steps must be is computed, in ``precision/test_fused.py``.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import arrayopt
+from arrayopt import dtypes
+from arrayopt.dispatch import is_array
+from arrayopt_conformance.harness.compare import assert_near, assert_same, by_path, kinds, snapshot
+from arrayopt_conformance.harness.data import SHAPES, SMALL, gradients, parameters
+from arrayopt_conformance.harness.fused import copied, serving, stepped
+from arrayopt_conformance.harness.runs import Run, run
+from arrayopt_conformance.laws import law
+from arrayopt_conformance.laws.recipe import Recipe
+from arrayopt_conformance.libraries import COMPLEX, Library, double
+
+_FEW = 4 * 2.0**-52
+_HOLE = "c"
+
+
+def _wide(library: Library) -> AbstractContextManager[Any]:
+    return nullcontext() if "float64" in library.dtypes else double(library)
+
+
+@law()
+def fused_steps_are_eager_steps(make: Recipe, library: Library) -> None:
+    """In float64, on every engine; run eagerly, to the last bit."""
+    with _wide(library):
+        params, days = parameters(library, "float64"), gradients(library, "float64")
+        plain = run(make(), params, days)
+        for engine in serving(library):
+            done = stepped(make, library, params, days, engine)
+            assert kinds(done.states[-1]) == kinds(plain.states[-1]), f"by {engine}, the state is of another kind"
+            if engine == "eager":
+                assert_same((done.params, done.states), (plain.params, plain.states), "by eager, step ")
+            assert_near(done.params, plain.params, _FEW, f"by {engine}, the parameters of step ")
+            assert_near(done.states, plain.states, _FEW, f"by {engine}, the state of step ")
+
+
+@law(dear=True)
+def fused_steps_take_complex_numbers(make: Recipe, library: Library) -> None:
+    """As those that are not fused do; a complex number is near if both its parts are."""
+    with _wide(library):
+        if library.name != "jax" and not set(COMPLEX) <= set(library.dtypes):
+            return
+        params, days = parameters(library, "complex128", SMALL), gradients(library, "complex128", SMALL)
+        plain = run(make(), params, days)
+        for engine in serving(library):
+            done = stepped(make, library, params, days, engine)
+            assert_near(done.params, plain.params, _FEW, f"by {engine}, the parameters of step ")
+            assert_near(done.states, plain.states, _FEW, f"by {engine}, the state of step ")
+
+
+@law(dear=True)
+def fused_steps_write_in_place_and_read_gradients(make: Recipe, library: Library) -> None:
+    """Parameters and state come back in the arrays they were given in, where arrays can be written to.
+
+    What is donated is changed; a gradient, and what an earlier step was given of it, never is.
+    """
+    for engine in serving(library):
+        tx = make()
+        params, days = copied(parameters(library, shapes=SMALL), library), gradients(library, shapes=SMALL)
+        state = copied(tx.init(params), library)
+        step, before = arrayopt.fused_step(tx, engine=engine), snapshot(days)
+        for gs in days:
+            new_params, new_state = step(params, gs, state)
+            _assert_in_place((new_params, new_state), (params, state), library, engine)
+            params, state = new_params, new_state
+        assert snapshot(days) == before, f"by {engine}, a step writes to its gradients"
+
+
+def _assert_in_place(new: Any, old: Any, library: Library, engine: str) -> None:
+    others = by_path(old)
+    for path, leaf in by_path(new).items():
+        if is_array(leaf) and library.backend.layout(leaf) is not None:
+            assert leaf is others[path], f"by {engine}, {path} of (parameters, state) is not written in place"
+
+
+@law(dear=True)
+def fused_steps_leave_alone_what_has_no_gradient(make: Recipe, library: Library) -> None:
+    """None as a gradient: the parameter and what is remembered of it keep every bit, the others step as eagerly."""
+    if "float64" not in library.dtypes:
+        return
+    params = parameters(library, "float64")
+    days = [{**gs, _HOLE: None} for gs in gradients(library, "float64")]
+    first, plain = make().init(params), run(make(), params, days)
+    for engine in serving(library):
+        done = stepped(make, library, params, days, engine)
+        assert_near(done.params, plain.params, _FEW, f"by {engine}, beside None the parameters of step ")
+        assert_near(done.states, plain.states, _FEW, f"by {engine}, beside None the state of step ")
+        _assert_untouched((done.params[-1], done.states[-1]), (params, first), engine)
+
+
+def _assert_untouched(new: Any, old: Any, engine: str) -> None:
+    others = by_path(old)
+    for path, leaf in by_path(new).items():
+        if path.endswith(f"['{_HOLE}']"):
+            assert_same(leaf, others[path], f"by {engine}, without a gradient {path} of (parameters, state)")
+
+
+@law("numpy", "torch", dear=True)
+def fused_steps_repeat_to_the_bit(make: Recipe, library: Library) -> None:
+    """Two runs give the same bits, and so does one that goes on from a copy: nothing is kept beside the state."""
+    for dtype in [dtype for dtype in library.dtypes if not dtypes.is_complex(dtype)][:2]:
+        params, days = parameters(library, dtype), gradients(library, dtype, steps=4)
+        for engine in serving(library):
+            first = stepped(make, library, params, days, engine)
+            second = stepped(make, library, params, days, engine)
+            assert_same(second[:2], first[:2], f"by {engine}, in a second run ")
+            rest = stepped(make, library, first.params[1], days[2:], engine, first.states[1])
+            got, wanted = (rest.params, rest.states), (first.params[2:], first.states[2:])
+            assert_same(got, wanted, f"by {engine}, from a copy ")
