@@ -7,7 +7,7 @@ to, and which may write into the donated array itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from arrayopt.backend import Backend
 from arrayopt.fused.program import Program
@@ -15,12 +15,23 @@ from arrayopt.fused.program import Program
 NARROW = ("float16", "bfloat16")
 _PLAIN = frozenset({"hand_on"})
 
-Lane = Callable[[list[Any], list[Any], list[Any], int], list[list[Any]]]
-"""``lane(vectors, scalars, buffers, size)``: applies the program; for each reduction, what it gave tile by tile."""
+class Lane(NamedTuple):
+    """The code of a program.
+
+    Attributes:
+      run: ``run(vectors, scalars, inverse, buffers, size)`` applies the program; for each reduction, what it gave tile
+        by tile.
+      buffers: dtypes of its buffers.
+      inverse: the slots of which it wants 1 / s.
+    """
+
+    run: Callable[[list[Any], list[Any], dict[int, Any], list[Any], int], list[list[Any]]]
+    buffers: list[str]
+    inverse: list[int]
 
 
-def lane(program: Program, backend: Backend, tile: int, reduced: Callable[..., Any]) -> tuple[Lane, list[str]] | None:
-    """The code of a program and the dtypes of its buffers; None if an operation has no form that writes in place."""
+def lane(program: Program, backend: Backend, tile: int, reduced: Callable[..., Any]) -> Lane | None:
+    """The code of a program; None if an operation has no form that writes in place."""
     if not program.flat or any([dtype.startswith("complex") for dtype in _dtypes(program)]):
         return None
     words = {op: backend.word(op) for op, dtype, _ in program.code if op not in _PLAIN} if _known(program) else {}
@@ -30,7 +41,7 @@ def lane(program: Program, backend: Backend, tile: int, reduced: Callable[..., A
     scope: dict[str, Any] = {op: word for op, (word, _) in words.items()}
     scope |= {"assign": backend.assign, "read": backend.read, "reduced": reduced, "xp": backend.xp}
     exec(compile("\n".join(text.lines()), "<tiles>", "exec"), scope)
-    return scope["lane"], text.buffers
+    return Lane(scope["lane"], text.buffers, sorted(text.recips))
 
 
 def _dtypes(program: Program) -> list[str]:
@@ -57,10 +68,10 @@ class _Text:
         """The text of the function."""
         body = [*self._loads(), *self._code(), *self._reduces(), *self._stores()]
         arrays, program = self.program.arrays, self.program
-        yield "def lane(vectors, scalars, buffers, size):"
+        yield "def lane(vectors, scalars, inverse, buffers, size):"
         yield f"    found = [[] for _ in range({len(program.reduces)})]"
         yield from [f"    s{k} = scalars[{k}]" for k in range(len(program.slots))]
-        yield from [f"    q{k} = 1 / scalars[{k}] if scalars[{k}] else xp.inf" for k in sorted(self.recips)]
+        yield from [f"    q{k} = inverse[{k}]" for k in sorted(self.recips)]
         yield from [f"    b{k} = buffers[{k}]" for k in range(len(self.buffers))]
         yield f"    for start in range(0, size, {self.tile}):"
         yield f"        end = start + {self.tile}"

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from arrayopt import dtypes
 from arrayopt.fused import words
+from arrayopt.fused.probe import Call, Operands
 from arrayopt.fused.traced import NotRecordable, Traced
 
 _WHOLE = words.REDUCTIONS
@@ -37,6 +38,7 @@ class Graph:
         self.inputs = {node.attrs: i for i, node in enumerate(self.nodes) if node.op == "input"}
         self.sizes = _sizes(self.nodes)
         self.on_host = self._hosted(outputs, set(moving))
+        self._leave_views(outputs)
         self.solid = [
             not host and node.op in _SOLID for node, host in zip(self.nodes, self.on_host, strict=True)
         ]
@@ -46,6 +48,28 @@ class Graph:
             op = node.op
             barrier = op == "call" or op == "part" or op in _WHOLE
             self.stage.append(self._stage_of(i, op) if barrier else self._stage_of_elementwise(i))
+
+    def _leave_views(self, outputs: dict[int, Traced]) -> None:
+        """Leaves to the library what changes a shape where a broadcast is near: a kernel that broadcasts has one shape."""
+        views = [i for i, node in enumerate(self.nodes) if node.op == "view" and not self.on_host[i]]
+        if not views:
+            return
+        group = list(range(len(self.nodes)))
+        spread: set[int] = set()
+        for i, node in enumerate(self.nodes):
+            if node.op in words.ELEMENTWISE and not self.on_host[i]:
+                args = [a for a in self.args[i] if a is not None and not self.on_host[a]]
+                spread.update([i for a in args if self.sizes[a] != self.sizes[i]])
+                for a in [a for a in args if self.sizes[a] == self.sizes[i]]:
+                    group[_first(group, a)] = _first(group, i)
+        for place, node in outputs.items():
+            old = self.inputs.get(place)
+            if old is not None and self.sizes[old] == self.sizes[node.index]:
+                group[_first(group, old)] = _first(group, node.index)
+        near = {_first(group, i) for i in spread}
+        for i in [i for i in views if _first(group, i) in near]:
+            node = self.nodes[i]
+            node.op, node.attrs = "call", Call("reshape", Operands((node.args[0], node.shape), {}))
 
     def _hosted(self, outputs: dict[int, Traced], places: set[int]) -> list[bool]:
         """A number is what has one entry and does not depend, entry by entry, on a parameter or a gradient."""
@@ -113,6 +137,13 @@ class Graph:
     def is_read(self, i: int, stage: int) -> bool:
         """Whether a kernel of that stage reads the value from an array instead of computing it."""
         return self.solid[i] or (i in self.kept and self.stage[i] < stage)
+
+
+def _first(group: list[int], i: int) -> int:
+    """What stands for the group of ``i``."""
+    while group[i] != i:
+        group[i] = i = group[group[i]]
+    return i
 
 
 def _alive(
@@ -286,7 +317,7 @@ class _Walk:
         stack = [value]
         while stack:
             i = stack.pop()
-            if i in owner:
+            if i in owner and graph.sizes[i] == size:  # of another size: it is read here too, and broadcast
                 if owner[i] != mine:
                     met.add(owner[i])
             elif solid[i] or (graph.kept and graph.is_read(i, self.stage)):

@@ -15,7 +15,7 @@ from arrayopt import dtypes
 from arrayopt.backend import Backend
 from arrayopt.dispatch import is_array
 from arrayopt.fused import host
-from arrayopt.fused.lanes import lane
+from arrayopt.fused.lanes import Lane, lane
 from arrayopt.fused.probe import broadcast
 from arrayopt.fused.program import Instruction, Launch, Program, Site
 
@@ -62,13 +62,31 @@ class Tiles:
         if kernel is None:
             kernel = self._kernels[program] = _Kernel(program, self.backend, self.tile)
         scratch: dict[Any, list[Any]] = {}
-        numbers = [x if hasattr(x, "dtype") else self.backend.scalar(x) for x in scalars]
+        numbers = _Numbers(scalars, self.backend)
         return [
-            kernel.run(
-                site, [self.backend.raw(arrays[a]) for a in site.arrays], [numbers[k] for k in site.scalars], scratch
-            )
-            for site in sites
+            kernel.run(site, [self.backend.raw(arrays[a]) for a in site.arrays], numbers, scratch) for site in sites
         ]
+
+
+class _Numbers:
+    """The scalars of a stage as the library's functions take them, and 1 / s of those that are divided by."""
+
+    def __init__(self, scalars: list[Any], backend: Backend) -> None:
+        self._given, self._backend = scalars, backend
+        self._made = [x if hasattr(x, "dtype") else backend.scalar(x) for x in scalars]
+        self._inverse: dict[int, Any] = {}
+
+    def of(self, site: Site) -> list[Any]:
+        """Those of a site, by slot."""
+        return [self._made[k] for k in site.scalars]
+
+    def inverse(self, site: Site, slots: list[int]) -> dict[int, Any]:
+        """1 / s of some of them."""
+        for slot in slots:
+            k = site.scalars[slot]
+            if k not in self._inverse:
+                self._inverse[k] = self._backend.scalar(host.recip(self._given[k]))
+        return {slot: self._inverse[site.scalars[slot]] for slot in slots}
 
 
 class _Kernel:
@@ -82,13 +100,15 @@ class _Kernel:
         self.shifted = [v for v in moved if (v < len(program.loads) and v in stored) or v in aliases]
         self.lane = lane(program, backend, tile, _reduced) if tile is not None else None
 
-    def run(self, site: Site, arrays: list[Any], scalars: list[Any], scratch: dict[Any, list[Any]]) -> list[Any]:
-        shape = site.shape
+    def run(self, site: Site, arrays: list[Any], numbers: _Numbers, scratch: dict[Any, list[Any]]) -> list[Any]:
+        shape, scalars = site.shape, numbers.of(site)
         copies: list[tuple[Any, Any]] = []
         if self.program.flat:
             arrays, shape, copies = self._as_vectors(site, arrays)
         if self.lane is not None and len(shape) == 1:
-            partial = self._in_lane(arrays, scalars, shape[0], scratch)
+            inverse = numbers.inverse(site, self.lane.inverse)
+            buffers = self._buffers_of(self.lane, arrays, shape[0], scratch)
+            partial = self.lane.run(arrays, scalars, inverse, buffers, shape[0])
         else:
             partial = [[] for _ in self.program.reduces]
             for where, size in _tiles(shape, self.tile):
@@ -99,16 +119,15 @@ class _Kernel:
         pairs = zip(self.program.reduces, partial, strict=True)
         return [_combined(op, self.program.dtype(value), parts) for (op, value), parts in pairs]
 
-    def _in_lane(
-        self, arrays: list[Any], scalars: list[Any], size: int, scratch: dict[Any, list[Any]]
-    ) -> list[list[Any]]:
-        assert self.lane is not None and self.tile is not None
-        code, kinds = self.lane
+    def _buffers_of(self, code: Lane, arrays: list[Any], size: int, made: dict[Any, list[Any]]) -> list[Any]:
+        """Its buffers, of a tile or of the whole vector if that is shorter."""
+        assert self.tile is not None
         length = min(size, self.tile)
-        if length not in scratch:
-            whole = scratch.setdefault(self.tile, [self.backend.empty((self.tile,), kind, arrays[0]) for kind in kinds])
-            scratch[length] = [b[:length] for b in whole]
-        return code(arrays, scalars, scratch[length], size)
+        if length not in made:
+            if self.tile not in made:
+                made[self.tile] = [self.backend.empty((self.tile,), kind, arrays[0]) for kind in code.buffers]
+            made[length] = [b[:length] for b in made[self.tile]]
+        return made[length]
 
     def _as_vectors(self, site: Site, arrays: list[Any]) -> tuple[list[Any], tuple[int, ...], list[tuple[Any, Any]]]:
         """Arrays of one size as vectors, where that needs no copy; else as they are, or copied if shapes differ."""

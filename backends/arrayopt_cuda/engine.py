@@ -39,14 +39,11 @@ class CudaEngine:
     def missing(self, leaves: Sequence[Any]) -> str | None:
         """What keeps it from serving these arrays."""
         arrays = [x for x in leaves if is_array(x)]
-        found = self.driver.missing() or self._reading.missing(arrays)
-        if found is not None:
-            return found
         places = {self.driver.place(x): x for x in arrays}
-        where = sorted([str(getattr(x, "device", "")) for place, x in places.items() if place is not None])
-        if len(where) > 1:
-            return f"the arrays lie on several devices: {', '.join(where)}"
-        return None if where else "no array lies on a GPU"
+        where = [str(getattr(x, "device", "")) for place, x in places.items() if place is not None]
+        if len(where) != 1:
+            return f"the arrays lie on several devices: {', '.join(where)}" if where else "no array lies on a GPU"
+        return self.driver.missing() or self._reading.missing(arrays)
 
     def launch(self, launch: Launch, arrays: Sequence[Any], spots: Spots, scalars: list[Any]) -> list[list[Any]]:
         """Applies a program by the library's operations: for steps whose numbers the host must know."""
