@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -93,11 +94,14 @@ class _Lowering:
         return self.graph.stage[i] == s + 1
 
     def _read_elsewhere(self, parts: Sequence[Component]) -> set[int]:
-        """Donated places that one kernel of a stage writes and another reads."""
+        """Donated places that one kernel of a stage writes and another reads; or whichever, by way of a view."""
         readers: dict[int, set[int]] = {}
         for k, part in enumerate(parts):
             for i in part.reads:
                 readers.setdefault(i, set()).add(k)
+                if self.graph.nodes[i].op in ("call", "part"):
+                    for j in self._beneath(i):
+                        readers.setdefault(j, set()).add(-1)
         inputs = self.graph.inputs
         return {
             target.place
@@ -105,6 +109,15 @@ class _Lowering:
             for target in part.targets
             if target.what == "store" and readers.get(inputs.get(target.place, -1), set()) - {k}
         }
+
+    def _beneath(self, i: int) -> set[int]:
+        """The inputs that a library call's answer may be a view of."""
+        node = self.graph.nodes[i]
+        if node.op not in ("call", "part"):
+            return {i}
+        if node.op == "call" and words.answers_anew(node.attrs.path):
+            return set()
+        return {j for a in self.graph.args[i] if a is not None for j in self._beneath(a)}
 
     # -- one kernel ----------------------------------------------------------------------------------------
 
@@ -116,6 +129,9 @@ class _Lowering:
             else:
                 place = self._place(kernel, target, shared, temporaries)
                 kernel.store(target.value, place)
+        if not kernel.has_whole_array:
+            laid_down = Target(part.targets[0].value, "keep", -1, s)
+            kernel.store(laid_down.value, self._place(kernel, laid_down, shared, temporaries))
         launch = self.programs.get(kernel.key)
         if launch is None:
             launch = self.programs[kernel.key] = Launch(kernel.program())
@@ -198,6 +214,11 @@ class _Kernel:
     def key(self) -> tuple[Any, ...]:
         """Equal for equal programs."""
         return tuple(self._key)
+
+    @property
+    def has_whole_array(self) -> bool:
+        """Whether one of its arrays has all its entries, so that it can be walked along."""
+        return any([math.prod(shape) == self.size for shape in self.shapes])
 
     def _compute(self, i: int) -> None:
         graph = self.graph

@@ -174,7 +174,7 @@ class _Step:
 
     def __init__(self, program: Program, backend: Backend, i: int, instruction: Instruction) -> None:
         self.op, self.dtype, self.args = instruction
-        self.backend = backend
+        self.backend, self.flat = backend, program.flat
         self.kind = backend.dtype("float32" if self.dtype in _NARROW else self.dtype)
         self.rounded = self.dtype in _NARROW and self.op == "astype"
         self.word, self.has_out = (None, False) if self.op in ("astype", "hand_on", "full", "copy") else backend.word(self.op)
@@ -198,6 +198,8 @@ class _Step:
             self.backend.assign(filled, given[0])
             return filled
         x = xp.astype(given[0], self.backend.dtype(self.dtype)) if self.rounded else given[0]
+        if self.op == "copy" and not self.flat:
+            x = xp.broadcast_to(x, broadcast_all([a.shape for a in arrays]))
         return x if self.op == "hand_on" and not self.rounded else xp.astype(x, self.kind)
 
 

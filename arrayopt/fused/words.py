@@ -27,6 +27,20 @@ REDUCTIONS = frozenset("sum max min any all".split())
 CREATION = frozenset("arange asarray empty eye from_dlpack full linspace meshgrid ones tril_indices zeros".split())
 """Answered at once, when nothing that is recorded goes in: the result is a constant."""
 
+FRESH = frozenset(
+    "all any argmax argmin argsort concat count_nonzero cumulative_prod cumulative_sum matmul max mean min prod repeat roll "
+    "sort stack std sum take take_along_axis tensordot tile tril triu var vecdot".split()
+)
+"""Functions of arrays whose answer is never a view of an argument; nor is that of linear algebra, with exceptions."""
+
+_VIEWS = frozenset({"linalg.diagonal", "linalg.matrix_transpose"})
+
+
+def answers_anew(path: str) -> bool:
+    """Whether what a function of the library answers has memory of its own."""
+    return path in FRESH or (path.startswith(("linalg.", "fft.")) and path not in _VIEWS)
+
+
 OPERATORS: dict[str, Callable[..., Any]] = {
     "add": operator.add,
     "subtract": operator.sub,

@@ -15,7 +15,7 @@ from arrayopt.dispatch import is_array
 from arrayopt.fused.program import Launch, Program
 from arrayopt.fused.tiles import Tiles
 from arrayopt.layout import Layout, Spots, alike
-from arrayopt_numba.emit import SIZES, TASK, TASK_OF_SUMS, can_emit
+from arrayopt_numba.emit import BLOCK, SIZES, TASK, can_emit
 
 _ALONE = 1 << 20  # bytes that one thread moves in less time than it takes to wake another
 _COMBINE: dict[str, Any] = {"sum": np.add, "max": np.maximum, "min": np.minimum, "any": np.maximum, "all": np.minimum}
@@ -95,8 +95,7 @@ class _Bound:
         rows: dict[tuple[int, ...], int] = {}
         row = [rows.setdefault(site.scalars, len(rows)) for site in launch.sites]
         self.rows: Ints = np.array(list(rows), dtype=np.int64).reshape(len(rows), len(program.slots))
-        self.length = TASK_OF_SUMS if program.reduces else TASK
-        self.tasks = _tasks([site.size for site in launch.sites], row, self.length, bool(program.reduces))
+        self.tasks = _tasks([site.size for site in launch.sites], row, bool(program.reduces))
         self.helpers = self._helpers()
 
     def _helpers(self) -> int:
@@ -150,10 +149,10 @@ class _Bound:
         counter = np.zeros(1, dtype=np.int64)
         sums = len(self.program.reduces)
         partial = np.empty((len(tasks) if sums else 1, max(sums, 1)))
-        kernel, where, length = self.kernel, counter.ctypes.data, self.length if sums else 1
+        kernel, where = self.kernel, counter.ctypes.data
 
         def work() -> None:
-            kernel(where, tasks, table, rows, partial, np.empty((max(sums, 1), length)))
+            kernel(where, tasks, table, rows, partial, np.empty((max(sums, 1), BLOCK if sums else 1)))
 
         if self.helpers:
             from arrayopt_numba.threads import threads
@@ -177,12 +176,12 @@ class _Bound:
 _has_affinity = hasattr(os, "sched_getaffinity")
 
 
-def _tasks(sizes: list[int], rows: list[int], length: int, all_sites: bool) -> Ints:
+def _tasks(sizes: list[int], rows: list[int], all_sites: bool) -> Ints:
     """Site, first entry, entries and row of scalars of each task; a site without entries has one if it is to answer."""
     found = [
-        (site, start, min(length, size - start), row)
+        (site, start, min(TASK, size - start), row)
         for site, (size, row) in enumerate(zip(sizes, rows, strict=True))
-        for start in range(0, size if size or not all_sites else 1, length)
+        for start in range(0, size if size or not all_sites else 1, TASK)
     ]
     return np.array(found, dtype=np.int64).reshape(len(found), 4)
 

@@ -53,6 +53,22 @@ def fetch_add(typing: Any, address: Any, n: Any) -> Any:
 
 
 @intrinsic
+def fetch_ahead(typing: Any, address: Any) -> Any:
+    """Asks for the four cache lines at an address, whether or not there is memory."""
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        number, byte = ir.IntType(32), ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+        prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        for line in range(4):
+            where = builder.inttoptr(builder.add(args[0], ir.Constant(ir.IntType(64), 64 * line)), byte)
+            builder.call(prefetch, [where, number(0), number(3), number(1)])
+        return context.get_dummy_value()
+
+    return types.void(types.int64), emit
+
+
+@intrinsic
 def _bits(typing: Any, x: Any) -> Any:
     """The bits of a float32."""
 
@@ -107,18 +123,17 @@ def narrow_bfloat16(x: Any) -> Any:
 
 
 @njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "nsz"})
-def sum_of(x: Any) -> float:
-    """The sum of a vector, in no fixed order."""
-    total = 0.0
+def sum_of(x: Any, total: float) -> float:
+    """A number and the sum of a vector, in no fixed order."""
+    found = 0.0
     for i in range(x.size):
-        total += x[i]
-    return total
+        found += x[i]
+    return total + found
 
 
 @njit(nogil=True, cache=True)
-def max_of(x: Any) -> float:
-    """The greatest entry; NaN if there is one."""
-    found = -np.inf
+def max_of(x: Any, found: float) -> float:
+    """The greatest of a number and a vector; NaN if there is one."""
     for i in range(x.size):
         if x[i] > found or x[i] != x[i]:
             found = x[i]
@@ -126,9 +141,8 @@ def max_of(x: Any) -> float:
 
 
 @njit(nogil=True, cache=True)
-def min_of(x: Any) -> float:
-    """The smallest entry; NaN if there is one."""
-    found = np.inf
+def min_of(x: Any, found: float) -> float:
+    """The smallest of a number and a vector; NaN if there is one."""
     for i in range(x.size):
         if x[i] < found or x[i] != x[i]:
             found = x[i]

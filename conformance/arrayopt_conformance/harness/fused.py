@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import arrayopt
-from arrayopt.dispatch import is_array
+from arrayopt.dispatch import is_array, namespace
 from arrayopt.fused import engines
-from arrayopt_conformance.libraries import Library
+from arrayopt_conformance.libraries import Library, libraries
 
 _FROM_INIT: Any = object()
 
@@ -31,6 +31,12 @@ def _serves(name: str, library: Library, sample: list[Any]) -> bool:
     if name not in ("tiles", "eager", *engines.announced()):
         return False
     return engines.engine(name, library.backend).missing(sample) is None
+
+
+def kernel_engines(*names: str) -> list[Any]:
+    """Every pair of a library of these and an engine that has kernels for it, for ``pytest.mark.parametrize``."""
+    found = [libraries()[name] for name in names if name in libraries()]
+    return [(library, engine) for library in found for engine in serving(library) if engine != "eager"]
 
 
 def stepped(
@@ -62,3 +68,19 @@ def copied(tree: Any, library: Library) -> Any:
         return library.backend.copy(x) if is_array(x) else x
 
     return arrayopt.tree.map(copy, tree)
+
+
+Formula = Callable[[Any, Any, Any, Any], tuple[Any, Any]]
+
+
+def rule(formula: Formula, *slots: Any) -> arrayopt.GradientTransformation:
+    """A transform of a bare array, ``formula(xp, g, slots, p) -> (update, slots)``; the slots as given."""
+
+    def init(params: Any) -> Any:
+        del params
+        return slots
+
+    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
+        return formula(namespace(updates), updates, state, params)
+
+    return arrayopt.GradientTransformation(init, update)
