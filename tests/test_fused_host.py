@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import arrayopt
-from arrayopt.fused import words
+from arrayopt.fused import host, words
 from arrayopt_conformance.harness.fused import rule
 from arrayopt_conformance.libraries import libraries
 
@@ -32,6 +32,7 @@ EXACT = words.COMPARISONS | words.LOGICAL | words.TESTS | frozenset(
     "divide floor floor_divide imag isfinite isinf isnan maximum minimum multiply negative real remainder round sign sqrt "
     "subtract trunc".split()
 )  # fmt: skip
+LOOSE = {"maximum", "minimum"}  # which of two zeros, IEEE leaves open
 FEW = 4 * 2.0**-52
 
 
@@ -66,8 +67,8 @@ def eagerly(word: str, operands: tuple[Any, ...]) -> Any:
 @pytest.mark.parametrize(("word", "kind"), list(cases()))
 def test_numbers_are_computed_as_by_numpy(word: str, kind: str) -> None:
     values = VALUES[kind]
-    if kind == "int32" and word == "pow":
-        values = [v for v in values if abs(v) < 64]
+    if word == "pow":  # NumPy takes a root where the exponent is ½, which IEEE has otherwise at −0 and −∞
+        values = [v for v in values if v != 0.5 and (kind != "int32" or abs(v) < 64)]
     pairs = [(x,) for x in values] if word in words.UNARY else list(itertools.product(values, repeat=2))
 
     def formula(xp: Any, g: Any, s: Any, p: Any) -> Any:
@@ -83,12 +84,14 @@ def test_numbers_are_computed_as_by_numpy(word: str, kind: str) -> None:
         with np.errstate(all="ignore"):
             _, state = step(params, np.zeros(1), state)
         assert_alike(state[-1], wanted, word, f"{word}{pair}")
-    assert step.explain().stopped is None
+    stopped = step.explain().stopped or ""
+    left_alone = kind == "complex128" and word not in host.COMPLEX
+    assert (f"{word} of a complex number" in stopped) if left_alone else not stopped
 
 
 def assert_alike(got: Any, wanted: Any, word: str, what: str) -> None:
     assert got.dtype == wanted.dtype, what
-    if wanted.dtype.kind == "c":
+    if wanted.dtype.kind == "c" or word == "abs":
         for a, b in ((got.real, wanted.real), (got.imag, wanted.imag)):
             near = np.isclose(a, b, rtol=1e-12, atol=1e-12, equal_nan=True)
             assert near or not np.isfinite(complex(wanted)), f"{what} is {got}, not {wanted}"
@@ -97,7 +100,7 @@ def assert_alike(got: Any, wanted: Any, word: str, what: str) -> None:
         assert same, f"{what} is {got}, not {wanted}"
     else:
         np.testing.assert_allclose(got, wanted, rtol=FEW, atol=5e-324, err_msg=what)
-    if wanted.dtype.kind == "f" and wanted == 0 and word not in ("maximum", "minimum"):  # of two zeros, either
+    if wanted.dtype.kind == "f" and wanted == 0 and word not in LOOSE:
         assert np.signbit(got) == np.signbit(wanted), f"{what} is {got}, not {wanted}"
 
 

@@ -11,18 +11,17 @@ from typing import Any
 _Function = Callable[..., Any]
 
 
-def _quiet(real: _Function, complex_: _Function, fallback: Callable[[Any], Any]) -> _Function:
-    """A function of ``math`` that answers as IEEE 754 has it outside its domain."""
+def _quiet(name: str, at_limit: Callable[[Any], Any]) -> _Function:
+    """A function of ``math`` that answers as IEEE 754 has it outside its domain, and where it overflows."""
+    function = getattr(math, name)
 
-    def function(x: Any) -> Any:
-        if isinstance(x, complex):
-            return complex_(x)
+    def quiet(x: Any) -> Any:
         try:
-            return real(x)
+            return function(x)
         except (ValueError, OverflowError):
-            return fallback(x)
+            return at_limit(x)
 
-    return function
+    return quiet
 
 
 def _nan(_: Any) -> float:
@@ -33,8 +32,31 @@ def _inf(_: Any) -> float:
     return math.inf
 
 
+def _odd(x: Any) -> float:
+    return math.copysign(math.inf, x)
+
+
 def _log_limit(x: float) -> float:
     return -math.inf if x == 0 else math.nan
+
+
+def _atanh_limit(x: float) -> float:
+    return _odd(x) if abs(x) == 1 else math.nan
+
+
+def sqrt(x: Any) -> Any:
+    """√x; NaN of a negative number."""
+    if isinstance(x, complex):
+        return cmath.sqrt(x)
+    return math.sqrt(x) if x >= 0 else math.nan
+
+
+def magnitude(x: Any) -> Any:
+    """|x|."""
+    try:
+        return abs(x)
+    except OverflowError:
+        return math.inf
 
 
 def divide(x: Any, y: Any) -> Any:
@@ -64,13 +86,16 @@ def remainder(x: Any, y: Any) -> Any:
 
 def power(x: Any, y: Any) -> Any:
     """x to the power y; of a negative number to a broken one, NaN."""
+    if isinstance(x, int) and isinstance(y, int):
+        return pow(int(x), int(y), 1 << 64) if y >= 0 else power(float(x), y)  # integer dtypes wrap, and a power may be long
+    if isinstance(x, complex) or isinstance(y, complex):
+        return x**y
     try:
-        found = x**y
-    except ZeroDivisionError:
-        return math.inf
+        return math.pow(x, y)
+    except ValueError:
+        return (_odd(x) if y == y // 1 and y % 2 == 1 else math.inf) if x == 0 else math.nan
     except OverflowError:
-        return math.inf
-    return math.nan if isinstance(found, complex) and not isinstance(x, complex) and not isinstance(y, complex) else found
+        return -math.inf if x < 0 and y % 2 == 1 else math.inf
 
 
 def maximum(x: Any, y: Any) -> Any:
@@ -95,7 +120,7 @@ def log1p(x: Any) -> Any:
 
 def _rounded(function: _Function) -> _Function:
     def rounded(x: Any) -> Any:
-        return float(function(x)) if isinstance(x, float) and math.isfinite(x) else x
+        return math.copysign(function(x), x) if isinstance(x, float) and math.isfinite(x) else x
 
     return rounded
 
@@ -126,24 +151,30 @@ def _shift_left(x: int, n: int) -> int:
 
 
 def _shift_right(x: int, n: int) -> int:
-    return x >> min(n, 63)
+    return x >> (n if 0 <= n < 64 else 63)
+
+
+def logaddexp(x: Any, y: Any) -> Any:
+    """log(eˣ + eʸ)."""
+    return maximum(x, y) + log1p(math.exp(-abs(x - y))) if x != y else x + math.log(2)
 
 
 _ieee: dict[str, tuple[str, Callable[[Any], Any]]] = {
-    "sqrt": ("sqrt", _nan), "exp": ("exp", _inf), "expm1": ("expm1", _inf), "log": ("log", _log_limit),
-    "log2": ("log2", _log_limit), "log10": ("log10", _log_limit), "sin": ("sin", _nan), "cos": ("cos", _nan),
-    "tan": ("tan", _nan), "acos": ("acos", _nan), "asin": ("asin", _nan), "atan": ("atan", _nan),
-    "sinh": ("sinh", _inf), "cosh": ("cosh", _inf), "tanh": ("tanh", _nan), "acosh": ("acosh", _nan),
-    "asinh": ("asinh", _nan), "atanh": ("atanh", _nan),
+    "exp": ("exp", _inf), "expm1": ("expm1", _inf), "log": ("log", _log_limit), "log2": ("log2", _log_limit),
+    "log10": ("log10", _log_limit), "sin": ("sin", _nan), "cos": ("cos", _nan), "tan": ("tan", _nan),
+    "acos": ("acos", _nan), "asin": ("asin", _nan), "atan": ("atan", _nan), "sinh": ("sinh", _odd),
+    "cosh": ("cosh", _inf), "tanh": ("tanh", _nan), "acosh": ("acosh", _nan), "asinh": ("asinh", _nan),
+    "atanh": ("atanh", _atanh_limit),
 }  # fmt: skip
 
 FUNCTIONS: dict[str, _Function] = {
-    **{word: _quiet(getattr(math, name), getattr(cmath, name, _nan), limit) for word, (name, limit) in _ieee.items()},
+    **{word: _quiet(name, limit) for word, (name, limit) in _ieee.items()},
+    "sqrt": sqrt,
     "add": operator.add,
     "subtract": operator.sub,
     "multiply": operator.mul,
     "negative": operator.neg,
-    "abs": operator.abs,
+    "abs": magnitude,
     "equal": operator.eq,
     "not_equal": operator.ne,
     "less": operator.lt,
@@ -179,7 +210,7 @@ FUNCTIONS: dict[str, _Function] = {
     "atan2": math.atan2,
     "hypot": math.hypot,
     "copysign": math.copysign,
-    "logaddexp": lambda x, y: maximum(x, y) + log1p(math.exp(-abs(x - y))) if x != y else x + math.log(2),
+    "logaddexp": logaddexp,
     "conj": lambda x: x.conjugate(),
     "real": lambda x: x.real,
     "imag": lambda x: x.imag,
@@ -195,7 +226,13 @@ def invert(x: Any) -> Any:
 
 FUNCTIONS["bitwise_invert"] = invert
 
-WRAPPING = frozenset("add subtract multiply negative bitwise_left_shift bitwise_invert pow astype".split())
+COMPLEX = frozenset(
+    "abs add astype conj divide equal imag isfinite isinf isnan logical_and logical_not logical_or logical_xor multiply "
+    "negative not_equal real recip sqrt subtract where".split()
+)
+"""Words that take complex numbers too; a step with others of them is not recorded."""
+
+WRAPPING = frozenset("abs add subtract multiply negative bitwise_left_shift bitwise_invert floor_divide pow astype".split())
 """Words whose results an integer dtype cuts to its bits."""
 
 

@@ -11,6 +11,7 @@ from arrayopt.fused import words
 from arrayopt.fused.program import Instruction, Launch, Program, Run, Schedule, Site, Stage, Temporary, kind
 from arrayopt.fused.scalars import Numbers, function
 from arrayopt.fused.split import Component, Graph, Target, check_supported, components, targets
+from arrayopt.fused.takes import Expansion, Take
 from arrayopt.fused.traced import Traced
 
 _ALIASES = frozenset({"copy", "view"})
@@ -88,7 +89,7 @@ class _Lowering:
         for part in parts:
             self._lower(s, part, shared, temporaries)
         runs = [self._run(i) for i, node in enumerate(self.graph.nodes) if node.op == "call" and self._at(i, s)]
-        return temporaries, list(self.programs.values()), runs
+        return temporaries, list({id(launch): launch for launch in self.programs.values()}.values()), runs
 
     def _at(self, i: int, s: int) -> bool:
         return self.graph.stage[i] == s + 1
@@ -134,7 +135,9 @@ class _Lowering:
             kernel.store(laid_down.value, self._place(kernel, laid_down, shared, temporaries))
         launch = self.programs.get(kernel.key)
         if launch is None:
-            launch = self.programs[kernel.key] = Launch(kernel.program())
+            program = kernel.program()
+            known = {other.program: other for other in self.programs.values()}
+            launch = self.programs[kernel.key] = known.get(program) or Launch(program)
         launch.sites.append(kernel.site())
 
     def _place(self, kernel: _Kernel, target: Target, shared: set[int], temporaries: list[Temporary]) -> int:
@@ -201,12 +204,18 @@ class _Kernel:
         self.arrays = [lowering.buffer[i] for i in part.reads]
         self.shapes = [self.graph.nodes[i].shape for i in part.reads]
         self.value = {i: k for k, i in enumerate(part.reads)}
-        self.code: list[tuple[int, tuple[int, ...]]] = []  # position of the value, operands
+        self.code: list[tuple[Any, tuple[int, ...], int]] = []  # value or expansion, operands, first slot
+        self.values = len(part.reads)
+        self._results: dict[int, list[int]] = {}  # by id of what a formula was given: its results in this kernel
         self.slots: list[int | float | Traced] = []
         self.scalars: list[int] = []
         self.results: list[int] = []
         self._slot: dict[int, int] = {}
         self._key: list[Any] = [(self.graph.nodes[i].sig >> 1, self.graph.sizes[i] == self.size) for i in part.reads]
+        for i in part.computed:
+            node = self.graph.nodes[i]
+            if node.op == "formula":
+                self._results.setdefault(id(node.attrs[1]), []).append(i)
         for i in part.computed:
             self._compute(i)
 
@@ -223,6 +232,10 @@ class _Kernel:
     def _compute(self, i: int) -> None:
         graph = self.graph
         node, args = graph.nodes[i], graph.args[i]
+        if node.op == "formula":
+            if i not in self.value:
+                self._expand(node.attrs[0], node.attrs[1])
+            return
         if node.op in _ALIASES and self._is_alias(i):
             self._key.append(node.op)
             self.value[i] = self.value[args[0]]  # type: ignore[index]
@@ -235,8 +248,22 @@ class _Kernel:
             ]
         )
         self._key.append((node.op, node.sig >> 1, operands))
-        value[i] = len(self.reads) + len(self.code)
-        self.code.append((i, operands))
+        value[i] = self.values
+        self.values += 1
+        self.code.append((node, operands, 0))
+
+    def _expand(self, take: Take, given: tuple[Traced, ...]) -> None:
+        """The operations of a formula, as far as its results are wanted here."""
+        results = self._results[id(given)]
+        expansion = take.expansion(tuple([self.graph.nodes[i].attrs[2] for i in results]))
+        arrays = tuple([self.value[given[k].index] for k in expansion.given])
+        self._key.append((id(expansion), arrays))
+        self.code.append((expansion, arrays, len(self.slots)))
+        self.slots += expansion.slots
+        self.scalars += self.numbers.scalars(self.stage, expansion.slots)
+        for i, (what, k) in zip(results, expansion.results, strict=True):
+            self.value[i] = arrays[k] if what == "given" else self.values + k
+        self.values += len(expansion.code)
 
     def _is_alias(self, i: int) -> bool:
         a = self.graph.args[i][0]
@@ -273,7 +300,12 @@ class _Kernel:
     def program(self) -> Program:
         """What is done there."""
         nodes = self.graph.nodes
-        code = [Instruction(nodes[i].op, dtypes.name(nodes[i].dtype), operands) for i, operands in self.code]
+        code: list[Instruction] = []
+        for what, operands, slot in self.code:
+            if isinstance(what, Expansion):
+                code += what.instructions(operands, len(self.reads) + len(code), slot)
+            else:
+                code.append(Instruction(what.op, dtypes.name(what.dtype), operands))
         told = [entry for entry in self._key if isinstance(entry, tuple) and entry[0] in ("store", "reduce")]
         dtype = {node.sig >> 1: dtypes.name(node.dtype) for node in nodes}
         return Program(

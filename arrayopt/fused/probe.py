@@ -94,10 +94,10 @@ def _container(found: Any) -> Callable[[list[Any]], Any]:
 
 def _tried(recorder: Any, call: Call, small: dict[int, int]) -> Any:
     def example(node: Traced) -> Any:
-        return _plain(recorder.real, tuple([small.get(n, n) for n in node.shape]), node.dtype)
+        return _plain(recorder.library, tuple([small.get(n, n) for n in node.shape]), node.dtype)
 
     try:
-        return call.run(recorder.real, example)
+        return call.run(recorder.library, example)
     except Exception as error:
         raise NotRecordable(f"{call.path} cannot be tried on small arrays: {error}") from error
 

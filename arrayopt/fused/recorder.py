@@ -16,11 +16,13 @@ from arrayopt.backend import Backend
 from arrayopt.dispatch import introduce, is_array
 from arrayopt.fused import words
 from arrayopt.fused.probe import Call, Operands, broadcast, probed, reshaped, sliced, squeezed
+from arrayopt.fused.takes import Take
 from arrayopt.fused.traced import NotRecordable, Operand, Traced
 
 _NUMBERS = {bool: -1, int: -2, float: -3, complex: -4}
 _EXAMPLES = {-1: True, -2: 1, -3: 1.0, -4: 1j}
 _INQUIRIES = frozenset({"result_type", "finfo", "iinfo", "isdtype", "can_cast", "broadcast_shapes"})
+_NUMBERS_OF = words.REDUCTIONS | {"captured", "call", "part"}  # a single one of these is worked with on the host
 _FILLED = {"zeros_like": 0, "empty_like": 0, "ones_like": 1}
 
 
@@ -32,9 +34,9 @@ class Recorder:
     """
 
     def __init__(self, backend: Backend, device: Any = None) -> None:
-        self.real = backend.xp
+        self.library = backend.xp
         self.device = device
-        self.__name__ = self.real.__name__  # messages speak of the library
+        self.__name__ = self.library.__name__  # messages speak of the library
         self.kind: type[Traced] = type("Traced", (Traced,), {"__slots__": (), "recorder": self})
         self._dtypes: list[Any] = []
         self._ids: dict[str, int] = {}
@@ -87,13 +89,15 @@ class Recorder:
         given = (*args, *reads.values())
         key = (formula, id(words), tuple(reads), *[(x.sig, x.shape) for x in given])
         take = self._takes.get(key)
-        if take is not None and len({id(x) for x in given}) == len(given):
+        alone = len({id(x) for x in given}) == len(given) and not any([x.plain for x in given])
+        if take is not None and alone:
             return take.again(self, given)
         start = len(self.tape)
         out = formula(*args, **words, **reads)
-        if not any([x.plain for x in given]):
-            self._takes[key] = Take(words, given, self.tape[start:], out)
-        return out
+        if not alone:
+            return out
+        take = self._takes[key] = Take(words, given, self.tape[start:], out)
+        return take.again(self, given) if take.is_simple else out
 
     # -- elementwise ---------------------------------------------------------------------------------------
 
@@ -172,13 +176,14 @@ class Recorder:
         self, op: str, args: tuple[Operand, ...], attrs: Any, shape: tuple[int, ...], dtype: Any, sig: int
     ) -> Traced:
         node = self.kind(op, args, attrs, shape, dtype, sig, len(self.tape))
+        node.plain = not shape and op in _NUMBERS_OF
         self.tape.append(node)
         return node
 
     def _answer(self, key: tuple[Any, ...]) -> tuple[Any, int]:
         """The dtype of a word's result, as the library says."""
         how, op, *sigs = key
-        word = words.OPERATORS[op] if how == "operator" else getattr(self.real, op)
+        word = words.OPERATORS[op] if how == "operator" else getattr(self.library, op)
         found = word(*[self._example(sig) for sig in sigs])
         if type(found) in _NUMBERS:
             answer = type(found), _NUMBERS[type(found)]
@@ -190,7 +195,7 @@ class Recorder:
     def _example(self, sig: int) -> Any:
         if sig < 0:
             return _EXAMPLES[sig]
-        return self.real.ones(() if sig % 2 else (1,), dtype=self._dtypes[sig // 2])
+        return self.library.ones(() if sig % 2 else (1,), dtype=self._dtypes[sig // 2])
 
     def _dtype(self, dtype: Any) -> tuple[Any, int]:
         """The library's own object for a dtype, and its number."""
@@ -198,7 +203,7 @@ class Recorder:
         number = self._ids.get(name)
         if number is None:
             number = self._ids[name] = len(self._dtypes)
-            self._dtypes.append(self.real.ones((), dtype=dtype).dtype)
+            self._dtypes.append(self.library.ones((), dtype=dtype).dtype)
         return self._dtypes[number], number
 
     def _made(
@@ -257,7 +262,7 @@ class Recorder:
             return x if dtype is None else self._cast("astype", x, dtype)
         if _holds(self.kind, x):
             raise NotRecordable("asarray of several recorded values")
-        return self.real.asarray(x, dtype=dtype, device=device, copy=copy)
+        return self.library.asarray(x, dtype=dtype, device=device, copy=copy)
 
     # -- the same entries in another shape -----------------------------------------------------------------
 
@@ -294,7 +299,7 @@ class Recorder:
         key = ("reduce", op, x.sig, None if dtype is None else dtypes.name(dtype))
         kind = self._answers.get(key)
         if kind is None:
-            example = getattr(self.real, op)(self._example(x.sig), **({} if dtype is None else {"dtype": dtype}))
+            example = getattr(self.library, op)(self._example(x.sig), **({} if dtype is None else {"dtype": dtype}))
             kind = self._answers[key] = self._dtype(example.dtype)
         return self._made(op, (x,), None, shape, kind)
 
@@ -348,7 +353,7 @@ class Recorder:
             return self._filler(_FILLED[name])
         if name in words.UNARY or name in words.BINARY or name == "where":
             return lambda *args: self._function(name, args)
-        real = getattr(self.real, name)
+        real = getattr(self.library, name)
         if name in ("linalg", "fft"):
             return _Part(self, name)
         if not callable(real) or isinstance(real, type) or name in words.CREATION:
@@ -360,7 +365,7 @@ class Recorder:
     def _function(self, name: str, args: tuple[Any, ...]) -> Any:
         """An elementwise word; without anything recorded in it, its value."""
         if not _holds(self.kind, args):
-            return getattr(self.real, name)(*args)
+            return getattr(self.library, name)(*args)
         return self._elementwise(name, "function", args)
 
     def _filler(self, value: int) -> Callable[..., Any]:
@@ -373,28 +378,6 @@ class Recorder:
         if not _holds(self.kind, args) and not _holds(self.kind, tuple(options.values())):
             return real(*args, **options)
         return self.call(path, args, options)
-
-
-class Take:
-    """What a formula wrote down for one leaf, to be written again for others."""
-
-    def __init__(self, words: Any, given: tuple[Any, ...], tape: list[Traced], out: Any) -> None:
-        self.words = words  # kept, for its id is part of a key
-        self.given, self.out = given, out
-        self.tape = [node for node in tape if not node.plain and node.op != "captured"]
-
-    def again(self, recorder: Recorder, given: tuple[Any, ...]) -> Any:
-        """The same for other arguments."""
-        new: dict[int, Any] = {id(a): b for a, b in zip(self.given, given, strict=True)}
-        kind, tape = recorder.kind, recorder.tape
-        for node in self.tape:
-            args = tuple([new.get(id(x), x) for x in node.args])
-            attrs = node.attrs.again(new) if node.op == "call" else node.attrs
-            copy = kind(node.op, args, attrs, node.shape, node.dtype, node.sig, len(tape))
-            tape.append(copy)
-            new[id(node)] = copy
-        out = self.out
-        return tuple([new.get(id(x), x) for x in out]) if isinstance(out, tuple) else new.get(id(out), out)
 
 
 class _Part:
@@ -411,7 +394,7 @@ class _Part:
 
     def __getattr__(self, name: str) -> Any:
         recorder, path = self._recorder, f"{self._name}.{name}"
-        real = getattr(getattr(recorder.real, self._name), name)
+        real = getattr(getattr(recorder.library, self._name), name)
         return lambda *args, **options: recorder._called(path, real, args, options)
 
 
@@ -424,7 +407,9 @@ class RecordingBackend(Backend):
         self._xp = cast(Any, recorder)
 
     def counter(self, like: Any) -> Any:
-        return self._recorder.full_like(like, 0, dtype=self._recorder.real.int32) if like.shape == () else 0 * like
+        del like
+        xp = self._recorder.library
+        return self._recorder.operand(xp.zeros((), dtype=xp.int32))
 
     def on_leaf(self, formula: Callable[..., Any], args: Sequence[Any], words: Any, reads: dict[str, Any]) -> Any:
         return self._recorder.on_leaf(formula, args, words, reads)

@@ -14,7 +14,7 @@ from arrayopt import dtypes
 from arrayopt.fused import host, words
 from arrayopt.fused.program import Arithmetic, Number, Operation, kind
 from arrayopt.fused.split import Graph
-from arrayopt.fused.traced import NotRecordable
+from arrayopt.fused.traced import NotRecordable, Traced
 
 _GIVEN = frozenset({"input", "captured", "call", "part"})
 _ALIASES = frozenset({"copy", "view", "hand_on", "full"}) | words.REDUCTIONS
@@ -30,6 +30,7 @@ class Numbers:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self._known: dict[int, int] = {}
+        self._several: dict[tuple[int, int], tuple[Any, list[int]]] = {}
         self._scalars: dict[int, dict[Any, int]] = {}  # of each stage: position or number, place in what it answers
 
     @property
@@ -48,6 +49,14 @@ class Numbers:
         wanted = self._scalars.setdefault(s, {})
         key = (type(x), math.copysign(1.0, x) if x == 0 else x) if is_number and not isinstance(x, complex) else x
         return wanted.setdefault((is_number, key, x), len(wanted))
+
+    def scalars(self, s: int, xs: tuple[Any, ...]) -> list[int]:
+        """The places of several, values or Python numbers."""
+        key = (s, id(xs))
+        if key not in self._several:
+            found = [self.scalar(s, x.index if isinstance(x, Traced) else x, not isinstance(x, Traced)) for x in xs]
+            self._several[key] = (xs, found)
+        return self._several[key][1]
 
     def arithmetic(self, stages: int) -> list[Arithmetic]:
         """The work of each stage: from the list, which it adds to, to the scalars that its kernels want."""
@@ -114,6 +123,8 @@ class Numbers:
             op = "astype"
         elif op != "astype" and op not in host.FUNCTIONS:
             raise NotRecordable(f"{op} of a number")
+        if op not in host.COMPLEX and any([dtypes.is_complex(x.dtype) for x in (node, *node.args) if isinstance(x, Traced)]):
+            raise NotRecordable(f"{op} of a complex number")
         held = {"f": "float64", "c": "complex128"}.get(kind(dtype), dtype)  # real numbers stay double
         return Operation(op, held, self._operands(i, made))
 
@@ -167,5 +178,7 @@ def _text(number: Number) -> str:
 
 
 def _literal(x: Any) -> str:
+    if isinstance(x, complex):
+        return f"complex({_literal(x.real)}, {_literal(x.imag)})"
     is_special = isinstance(x, float) and not math.isfinite(x)
     return f"float({str(x)!r})" if is_special else f"({x!r})"

@@ -32,7 +32,7 @@ class Traced:
       dtype: of the value, the library's own object.
       sig: a small number that stands for the dtype and for being 0-d.
       index: its position among all that was recorded.
-      plain: whether it is a single number that no array has gone into: equal ones are recorded once.
+      plain: whether it is a single number that is worked with on the host: equal ones are recorded once.
     """
 
     __slots__ = ("args", "attrs", "dtype", "index", "op", "plain", "shape", "sig")

@@ -15,7 +15,7 @@ BINARY = frozenset(
     "floor_divide greater greater_equal hypot less less_equal logaddexp logical_and logical_or logical_xor maximum "
     "minimum multiply not_equal pow remainder subtract".split()
 )
-ELEMENTWISE = UNARY | BINARY | {"where", "astype", "hand_on", "copy", "view", "full"}
+ELEMENTWISE = UNARY | BINARY | {"where", "astype", "hand_on", "copy", "view", "full", "formula"}
 
 COMPARISONS = frozenset("equal not_equal less less_equal greater greater_equal".split())
 LOGICAL = frozenset("logical_and logical_or logical_xor logical_not".split())

@@ -1,0 +1,140 @@
+"""A formula recorded once for all leaves alike.
+
+A model may have a thousand leaves of a few shapes. What a formula writes down for the first of them holds for the rest;
+so each leaf is left with one value for each result, op ``"formula"``, and the operations come back in when a kernel is
+made of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from arrayopt import dtypes
+from arrayopt.fused import words
+from arrayopt.fused.program import Instruction
+from arrayopt.fused.traced import Traced
+
+class Expansion(NamedTuple):
+    """The operations behind some results of a formula.
+
+    Attributes:
+      given: which arguments they look at.
+      code: operations; an operand is ("given", k), ("value", k) of an earlier one, or ("slot", k).
+      slots: the scalars, as `Traced` or Python numbers.
+      results: for each result its operand.
+    """
+
+    given: tuple[int, ...]
+    code: tuple[tuple[str, str, tuple[tuple[str, int], ...]], ...]
+    slots: tuple[Any, ...]
+    results: tuple[tuple[str, int], ...]
+
+    def instructions(self, arrays: Sequence[int], first: int, slot: int) -> list[Instruction]:
+        """In the numbers of a kernel: of the arguments, of the first value and of the first slot."""
+
+        def number(operand: tuple[str, int]) -> int:
+            what, k = operand
+            return arrays[k] if what == "given" else first + k if what == "value" else -1 - slot - k
+
+        return [Instruction(op, dtype, tuple([number(x) for x in args])) for op, dtype, args in self.code]
+
+
+class Take:
+    """What a formula wrote down for one leaf.
+
+    Args:
+      words: the scalars it was given; kept, since their identity is part of how a take is found again.
+      given: the arrays it was given.
+      tape: what it wrote.
+      out: what it answered, one value or several.
+    """
+
+    def __init__(self, words: Any, given: tuple[Traced, ...], tape: Sequence[Traced], out: Any) -> None:
+        self.words, self.given, self.out = words, given, out
+        self.outs: tuple[Any, ...] = out if isinstance(out, tuple) else (out,)
+        self.tape = [node for node in tape if not self.is_number(node)]
+        self._expansions: dict[tuple[int, ...], Expansion] = {}
+        self.is_simple = self._is_simple(given)
+        if self.is_simple:
+            self.needs = [self.expansion((j,)) for j in range(len(self.outs))]
+
+    @staticmethod
+    def is_number(node: Any) -> bool:
+        """Whether a value is a single number that does not depend on the leaf: the same for all."""
+        return not isinstance(node, Traced) or node.plain
+
+    def _is_simple(self, given: tuple[Traced, ...]) -> bool:
+        """Whether it is all elementwise, on arrays of one shape and more than one entry."""
+        shape = given[0].shape
+        inside = {id(node) for node in (*self.tape, *given)}
+        return (
+            given[0].size != 1
+            and all([isinstance(x, Traced) and id(x) in inside for x in self.outs])
+            and all([x.shape == shape for x in (*given, *self.tape)])
+            and all([node.op in words.ELEMENTWISE and node.op != "view" for node in self.tape])
+            and all([id(x) in inside or self.is_number(x) for node in self.tape for x in node.args])
+        )
+
+    def expansion(self, outs: tuple[int, ...]) -> Expansion:
+        """The operations behind some of its results, and no others."""
+        found = self._expansions.get(outs)
+        if found is None:
+            found = self._expansions[outs] = self._expanded(outs)
+        return found
+
+    def _expanded(self, outs: tuple[int, ...]) -> Expansion:
+        needed = {id(self.outs[j]) for j in outs}
+        for node in reversed(self.tape):
+            if id(node) in needed:
+                needed.update([id(x) for x in node.args])
+        given = tuple([k for k, x in enumerate(self.given) if id(x) in needed])
+        where = {id(self.given[k]): ("given", n) for n, k in enumerate(given)}
+        code: list[tuple[str, str, tuple[tuple[str, int], ...]]] = []
+        slots: list[Any] = []
+        for node in self.tape:
+            if id(node) in needed:
+                args = tuple([where.get(id(x)) or self._slot(x, slots) for x in node.args])
+                if node.op == "copy" and args[0][0] != "slot":
+                    where[id(node)] = args[0]
+                    continue
+                where[id(node)] = ("value", len(code))
+                code.append((node.op, dtypes.name(node.dtype), args))
+        return Expansion(given, tuple(code), tuple(slots), tuple([where[id(self.outs[j])] for j in outs]))
+
+    @staticmethod
+    def _slot(x: Any, slots: list[Any]) -> tuple[str, int]:
+        """A slot for each scalar that is computed, and for each occurrence of a Python number."""
+        for k, other in enumerate(slots):
+            if other is x and isinstance(x, Traced):
+                return "slot", k
+        slots.append(x)
+        return "slot", len(slots) - 1
+
+    # -- further leaves --------------------------------------------------------------------------------------
+
+    def again(self, recorder: Any, given: tuple[Traced, ...]) -> Any:
+        """What the formula answers for other arguments of the same shapes and dtypes."""
+        return self._in_short(recorder, given) if self.is_simple else self._in_full(recorder, given)
+
+    def _in_short(self, recorder: Any, given: tuple[Traced, ...]) -> Any:
+        kind, tape = recorder.kind, recorder.tape
+        results: list[Traced] = []
+        for j, (out, need) in enumerate(zip(self.outs, self.needs, strict=True)):
+            args = tuple([given[k] for k in need.given]) + need.slots
+            node = kind("formula", args, (self, given, j), out.shape, out.dtype, out.sig, len(tape))
+            tape.append(node)
+            results.append(node)
+        return tuple(results) if isinstance(self.out, tuple) else results[0]
+
+    def _in_full(self, recorder: Any, given: tuple[Traced, ...]) -> Any:
+        new: dict[int, Any] = {id(a): b for a, b in zip(self.given, given, strict=True)}
+        kind, tape = recorder.kind, recorder.tape
+        for node in self.tape:
+            args = tuple([new.get(id(x), x) for x in node.args])
+            attrs = node.attrs.again(new) if node.op == "call" else node.attrs
+            copy = kind(node.op, args, attrs, node.shape, node.dtype, node.sig, len(tape))
+            tape.append(copy)
+            new[id(node)] = copy
+        out = self.out
+        return tuple([new.get(id(x), x) for x in out]) if isinstance(out, tuple) else new.get(id(out), out)

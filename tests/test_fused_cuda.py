@@ -1,0 +1,596 @@
+"""The engine ``cuda`` where there is no GPU.
+
+Every test here is an emulation, but for those of nvcc, of CuPy's own functions and of messages: the kernels are compiled
+by g++ with ``cuda_on_host.h``, and run in the host's memory by `OnHost`, which stands for a GPU and its driver. Nothing
+here has met a GPU.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import importlib.util
+import itertools
+import shutil
+import subprocess
+import tempfile
+import threading
+import types
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import arrayopt
+from arrayopt.dispatch import backend_named
+from arrayopt.fused import engines, words
+from arrayopt.fused.program import Arithmetic, Instruction, Number, Operation, Program, Schedule, Stage
+from arrayopt.fused.program import kind as kind_of
+from arrayopt.fused.scalars import function
+from arrayopt.layout import Spots
+from arrayopt_conformance.harness.compare import assert_near, assert_same
+from arrayopt_conformance.harness.data import SMALL, gradients, parameters
+from arrayopt_conformance.harness.fused import rule, stepped
+from arrayopt_conformance.harness.runs import run
+from arrayopt_conformance.libraries import Library, libraries
+from arrayopt_conformance.rules import Rule, rules
+from arrayopt_cuda import emit
+from arrayopt_cuda.driver import CupyDriver
+from arrayopt_cuda.engine import CudaEngine
+from arrayopt_cuda.words import WORDS
+
+FEW = 8 * 2.0**-52
+emulated = pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
+
+
+class OnHost:
+    """Stands for a GPU: kernels run in the host's memory.
+
+    Args:
+      in_host: whether an array counts as one of the host's memory, as Torch's counters do.
+    """
+
+    def __init__(self, in_host: Callable[[Any], bool] = lambda x: False) -> None:
+        self.in_host = in_host
+        self.launched: list[str] = []
+        self.texts: dict[tuple[str, str], None] = {}
+        self.uploads = self.reads = 0
+
+    def missing(self) -> str | None:
+        return None
+
+    def place(self, x: Any) -> int | None:
+        return None if not hasattr(x, "dtype") or self.in_host(x) else 0
+
+    @contextmanager
+    def on(self, like: Any) -> Iterator[int]:
+        assert self.place(like) == 0
+        yield 0
+
+    def compile(self, text: str, name: str) -> Any:
+        self.texts[text, name] = None
+        return built(text, name)
+
+    def launch(self, kernel: Any, blocks: int, threads: int, args: Sequence[Any]) -> None:
+        start, name, waits = kernel
+        self.launched.append(name)
+        held = [x if isinstance(x, np.ndarray) else np.array([x], np.int64) for x in args]
+        start(blocks, threads, waits, (ctypes.c_void_p * len(held))(*[x.ctypes.data for x in held]))
+
+    def upload(self, values: Any, address: int) -> None:
+        self.uploads += 1
+        ctypes.memmove(address, values.tobytes(), values.nbytes)
+
+
+@cache
+def built(text: str, name: str) -> tuple[Any, str, bool]:
+    """A kernel as a function of the host, and whether its threads wait for one another."""
+    header = Path(__file__).with_name("cuda_on_host.h")
+    begins = text.index("// What the text of every kernel begins with")
+    whole = f'{text[:begins]}#include "{header}"\n{text[begins:]}'
+    whole += f'extern "C" void start(int b, int t, bool waits, void **args) {{ launch({name}, b, t, waits, args); }}\n'
+    path = folder() / f"{hashlib.sha256(whole.encode()).hexdigest()[:20]}.cpp"
+    path.write_text(whole)
+    command = ["g++", "-O1", "-std=c++17", "-w", "-shared", "-fPIC", str(path), "-o", str(path.with_suffix(".so"))]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[:4000]
+    return ctypes.CDLL(str(path.with_suffix(".so"))).start, name, "reduced<" in text.split('extern "C"', 1)[1]
+
+
+@cache
+def folder() -> Path:
+    return Path(tempfile.mkdtemp(prefix="arrayopt-cuda-on-host-"))
+
+
+def is_counter(x: Any) -> bool:
+    """What Torch keeps in the host's memory."""
+    return x.ndim == 0 and "int" in str(x.dtype)
+
+
+def emulate(library: str, monkeypatch: pytest.MonkeyPatch, in_host: Callable[[Any], bool] | None = None) -> OnHost:
+    """Has a library served by the engine ``cuda`` on `OnHost`."""
+    backend = backend_named(library)
+    driver = OnHost(in_host or (is_counter if library == "torch" else lambda x: False))
+    monkeypatch.setattr(type(backend), "engines", ("cuda", "tiles", "eager"))
+    monkeypatch.setitem(engines._made, ("cuda", library), CudaEngine(backend, driver))
+    read = backend.read
+
+    def counted(x: Any) -> Any:
+        driver.reads += driver.place(x) is not None
+        return read(x)
+
+    monkeypatch.setattr(backend, "read", counted)
+    return driver
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> OnHost:
+    """NumPy's arrays count as CuPy's do: all of them lie on the device, counters too."""
+    return emulate("numpy", monkeypatch)
+
+
+@pytest.fixture(params=["numpy", "torch"])
+def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Library:
+    """NumPy as CuPy would be, and Torch with its counters in the host's memory."""
+    if request.param not in libraries():
+        pytest.skip(f"{request.param} is not installed")
+    emulate(request.param, monkeypatch)
+    return libraries()[request.param]
+
+
+def numpy() -> Library:
+    return libraries()["numpy"]
+
+
+def driver_of(library: Library) -> OnHost:
+    driver: OnHost = engines._made["cuda", library.name].driver
+    return driver
+
+
+# -- whole steps -----------------------------------------------------------------------------------------------
+
+
+@emulated
+@pytest.mark.parametrize("one", rules(), ids=str)
+def test_emulated_every_rule_steps_as_eagerly(one: Rule, gpu: OnHost) -> None:
+    make = lambda: one.make(**one.usual)  # noqa: E731
+    params, days = parameters(numpy(), "float64"), gradients(numpy(), "float64")
+    plain, done = run(make(), params, days), stepped(make, numpy(), params, days, "cuda")
+    assert done.step.explain().engine == "cuda", done.step.explain().reason
+    assert_near(done.params, plain.params, FEW, "the parameters of step ")
+    assert_near(done.states, plain.states, FEW, "the state of step ")
+    assert gpu.reads == 0
+
+
+FAMOUS: dict[str, Callable[[], Any]] = {
+    "adamw": lambda: arrayopt.adamw(0.1),
+    "adopt": lambda: arrayopt.contrib.adopt(0.1),
+    "ademamix": lambda: arrayopt.contrib.ademamix(0.1),
+    "adabelief": lambda: arrayopt.adabelief(0.1),
+    "sgd": lambda: arrayopt.sgd(0.1),
+    "momentum": lambda: arrayopt.sgd(0.1, momentum=0.9, nesterov=True),
+    "clipped": lambda: arrayopt.chain(arrayopt.clip_by_global_norm(1.0), arrayopt.adamw(0.1)),
+    "scheduled": lambda: arrayopt.adamw(arrayopt.schedules.warmup_cosine_decay_schedule(0.0, 0.1, 2, 10)),
+    "adafactor": lambda: arrayopt.adafactor(0.1, min_dim_size_to_factor=4),
+}
+LONG = {"w": (150, 230), "b": (4097,), "s": (), "z": (0, 4)}
+
+
+@emulated
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+@pytest.mark.parametrize("name", FAMOUS)
+def test_emulated_long_leaves_of_every_dtype(name: str, dtype: str, library: Library) -> None:
+    """As the tile engine has them: it widens 16-bit numbers too, and rounds them where they are stored."""
+    params, days = parameters(library, dtype, LONG), gradients(library, dtype, LONG)
+    tiles = stepped(FAMOUS[name], library, params, days, "tiles")
+    done = stepped(FAMOUS[name], library, params, days, "cuda")
+    unit = {"float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}[dtype]
+    assert_near(done.params, tiles.params, 16 * 2.0**-23 if dtype == "float32" else unit, "the parameters of step ")
+    assert_near(done.states, tiles.states, 16 * 2.0**-23 if dtype == "float32" else unit, "the state of step ")
+
+
+@emulated
+def test_emulated_two_runs_are_the_same_to_the_bit(library: Library) -> None:
+    make = FAMOUS["clipped"]
+    params, days = parameters(library, "float32", LONG), gradients(library, "float32", LONG)
+    first, second = [stepped(make, library, params, days, "cuda") for _ in range(2)]
+    assert_same(second[:2], first[:2], "in a second run ")
+
+
+@emulated
+def test_emulated_the_best_engine_is_this_one(library: Library) -> None:
+    step = stepped(FAMOUS["sgd"], library, parameters(library), gradients(library), None).step
+    assert step.explain().engine == "cuda"
+    assert step.explain().reason == "CUDA kernels, one launch for all leaves alike"
+
+
+# -- what a step costs the host --------------------------------------------------------------------------------
+
+
+@emulated
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [("adamw", ["numbers", "run"]), ("clipped", ["run", "combine", "numbers", "run"])],
+)
+def test_emulated_a_step_is_a_few_launches(name: str, wanted: list[str], gpu: OnHost) -> None:
+    """However many leaves there are; numbers that lie on the device are never read."""
+    params = {f"w{k}": np.ones(3 + k, np.float32) for k in range(40)}
+    grads = {key: np.full_like(x, 0.5) for key, x in params.items()}
+    tx = FAMOUS[name]()
+    state, step = tx.init(params), arrayopt.fused_step(tx, engine="cuda")
+    step(params, grads, state)
+    gpu.launched, gpu.uploads = [], 0
+    step(params, grads, state)
+    found = gpu.launched
+    assert (found, gpu.uploads, gpu.reads) == (wanted if name == "adamw" else ["numbers", *wanted], 0, 0)
+    step(params, {key: x.copy() for key, x in grads.items()}, state)
+    assert gpu.uploads == (1 if name == "adamw" else 2)  # a table for each stage that reads gradients
+    assert gpu.reads == 0
+
+
+@emulated
+def test_emulated_the_hosts_numbers_are_handed_over_with_a_launch(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+    gpu, library = emulate("torch", monkeypatch), libraries()["torch"]
+    step = stepped(FAMOUS["adamw"], library, parameters(library), gradients(library), "cuda")
+    assert gpu.launched == ["set", *["set", "run"] * 3]  # constants, once; then what depends on the counter
+    assert gpu.reads == 0
+    assert int(step.states[-1][0].count) == 3
+
+
+@emulated
+def test_emulated_many_numbers_need_several_launches(gpu: OnHost) -> None:
+    factors = np.random.default_rng(0).uniform(0.5, 1.5, 300).tolist()
+
+    def formula(xp: Any, g: Any, slots: Any, p: Any) -> Any:
+        for x in factors:
+            g = g * x
+        return g, slots
+
+    params, days = np.ones(5), [np.ones(5)]
+    plain = run(rule(formula), params, days)
+    done = stepped(lambda: rule(formula), numpy(), params, days, "cuda")
+    assert_near(done.params, plain.params, 300 * 2.0**-52, "the parameter of step ")
+    assert gpu.launched == ["set", "set", "set", "run"]
+
+
+# -- where arrays lie ------------------------------------------------------------------------------------------
+
+
+def _fortran(x: Any) -> Any:
+    return np.asfortranarray(x)
+
+
+def _spread(x: Any) -> Any:
+    wide = np.zeros((*x.shape[:-1], 2 * x.shape[-1]), x.dtype)
+    wide[..., ::2] = x
+    return wide[..., ::2]
+
+
+def _shifted(x: Any) -> Any:
+    """Begins one entry after a multiple of 16 bytes."""
+    memory = np.zeros(x.size + 20, x.dtype)
+    first = (-memory.ctypes.data % 16) // x.itemsize + 1
+    found = memory[first : first + x.size].reshape(x.shape)
+    found[...] = x
+    return found
+
+
+LAYOUTS = {"one": np.copy, "fortran": _fortran, "spread": _spread, "shifted": _shifted}
+
+
+@emulated
+@pytest.mark.parametrize("of_gradients", LAYOUTS)
+@pytest.mark.parametrize("of_params", LAYOUTS)
+@pytest.mark.parametrize("name", ["adamw", "clipped"])
+def test_emulated_arrays_lie_in_any_order(name: str, of_params: str, of_gradients: str, gpu: OnHost) -> None:
+    """Those that cannot be walked through together go through the library, beside others that can."""
+    rng = np.random.default_rng(0)
+    shapes = {"a": (33, 17), "b": (33, 17), "c": (5, 6)}
+    first = {key: rng.standard_normal(shape) for key, shape in shapes.items()}
+    day = {key: rng.standard_normal(shape) for key, shape in shapes.items()}
+    tx = FAMOUS[name]()
+    plain = run(tx, first, [day, day])
+    params = {key: LAYOUTS[of_params](x) if key != "c" else x.copy() for key, x in first.items()}
+    grads = {key: LAYOUTS[of_gradients](x) if key == "a" else x.copy() for key, x in day.items()}
+    state, step = tx.init(first), arrayopt.fused_step(tx, engine="cuda")
+    for k in range(2):
+        assert_same(step(params, grads, state)[0], params, "in place ")
+        assert_near(params, plain.params[k], FEW, "the parameters ")
+    assert gpu.reads == 0
+
+
+@emulated
+def test_emulated_broadcasts_and_library_calls_stay_on_the_device(gpu: OnHost) -> None:
+    def formula(xp: Any, g: Any, slots: Any, p: Any) -> Any:
+        rows = xp.sum(g, axis=1, keepdims=True)
+        largest = xp.max(xp.matmul(g, xp.permute_dims(p, (1, 0))))
+        first = slots[0] + g[0, 0] * largest
+        return g * rows / largest, (first, slots[1] + xp.astype(first > 0, xp.int32), xp.linalg.matrix_norm(g) + 0 * slots[2])
+
+    rng = np.random.default_rng(0)
+    params, days = rng.standard_normal((5, 6)), [rng.standard_normal((5, 6)) for _ in range(3)]
+    make = lambda: rule(formula, np.asarray(0.0), np.asarray(0, np.int32), np.asarray(1.0))  # noqa: E731
+    plain, done = run(make(), params, days), stepped(make, numpy(), params, days, "cuda")
+    assert done.step.explain().barriers
+    assert_near(done.params, plain.params, FEW, "the parameters of step ")
+    assert_near(done.states, plain.states, FEW, "the state of step ")
+    assert gpu.reads == 0
+
+
+@emulated
+def test_emulated_complex_numbers_go_through_the_library(gpu: OnHost) -> None:
+    params, days = parameters(numpy(), "complex128", SMALL), gradients(numpy(), "complex128", SMALL)
+    plain, done = run(FAMOUS["clipped"](), params, days), stepped(FAMOUS["clipped"], numpy(), params, days, "cuda")
+    assert_near(done.params, plain.params, FEW, "the parameters of step ")
+    assert_near(done.states, plain.states, FEW, "the state of step ")
+    assert "run" in gpu.launched or gpu.reads == 0
+
+
+@emulated
+def test_emulated_complex_single_numbers_are_read(gpu: OnHost) -> None:
+    make = lambda: rule(lambda xp, g, s, p: (g * xp.sum(g), s))  # noqa: E731
+    params, days = parameters(numpy(), "complex128", {"": (5,)})[""], [np.arange(5) * (1 + 2j)]
+    plain, done = run(make(), params, days), stepped(make, numpy(), params, days, "cuda")
+    assert_near(done.params, plain.params, FEW, "the parameters of step ")
+    assert gpu.launched == []
+
+
+# -- single numbers --------------------------------------------------------------------------------------------
+
+
+@emulated
+def test_emulated_numbers_of_the_device_reach_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is to be written to the host's memory must be waited for: Torch's counters that depend on a gradient."""
+    pytest.importorskip("torch")
+    gpu, library = emulate("torch", monkeypatch), libraries()["torch"]
+    make = lambda: arrayopt.apply_if_finite(arrayopt.adamw(0.1), 3)  # noqa: E731
+    params, days = parameters(library), gradients(library)
+    days[1]["w"][0, 0] = float("nan")
+    plain, done = run(make(), params, days), stepped(make, library, params, days, "cuda")
+    assert_near(done.params, plain.params, 16 * 2.0**-23, "the parameters of step ")
+    assert_near(done.states, plain.states, 16 * 2.0**-23, "the state of step ")
+    assert gpu.reads > 0
+
+
+@emulated
+def test_emulated_python_numbers_are_a_state_too(library: Library) -> None:
+    def update(updates: Any, state: Any, params: Any = None, *, value: float) -> Any:
+        steps, scale, best = state
+        return updates * (scale * value), (steps + 1, scale * 0.5, best)
+
+    tx = arrayopt.GradientTransformationExtraArgs(lambda p: (0, 1.0, True), update)
+    params, g = library.asarray(np.ones(3)), library.asarray(np.ones(3))
+    step, state = arrayopt.fused_step(tx, engine="cuda"), tx.init(params)
+    for value in (1.0, 2.0):
+        params, state = step(params, g, state, value=value)
+    assert state == (2, 0.25, True)
+    assert [type(x) for x in state] == [int, float, bool]
+    assert_near(params, np.full(3, 3.0), FEW, "the parameter ") if library.name == "numpy" else None
+
+
+VALUES: dict[str, list[Any]] = {
+    "float64": [0.0, -0.0, 0.3, -0.3, 1.0, -1.0, 1.5, 2.5, -2.5, 7.0, 710.0, 1e200, 1e-310, np.inf, -np.inf, np.nan],
+    "int32": [0, 1, 2, 3, 7, 31, 33, 2**31 - 1, -1, -2, -7, -(2**31)],
+    "int64": [0, 1, 5, 2**53 + 1, -(2**60), -1],
+    "bool": [False, True],
+}
+INEXACT = frozenset("pow exp expm1 log log1p log2 log10 sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh atan2 "
+                    "hypot logaddexp".split())  # fmt: skip
+
+
+def _domain(word: str, kind: str, args: tuple[Any, ...]) -> bool:
+    """Whether Python and C are to agree: not where the one raises and the other has no rule."""
+    if kind == "bool":
+        return True
+    if word == "pow":
+        return abs(args[1]) < 8 and (kind == "float64" or args[1] >= 0)
+    if word in ("atan2", "hypot", "logaddexp"):
+        return all([abs(x) < 1e3 for x in args])
+    if "shift" in word:
+        return 0 <= args[1] < 31
+    return True
+
+
+def answer_of(word: str, kind: str, shape: tuple[int, ...] = ()) -> str | None:
+    """The dtype that NumPy answers in; None if the word is not for this dtype."""
+    one: Any = np.full(shape, 1, kind)
+    try:
+        with np.errstate(all="ignore"):
+            found: str = getattr(numpy().backend.xp, word)(*[one] * arity(word)).dtype.name
+    except TypeError:
+        return None
+    return found
+
+
+def arity(word: str) -> int:
+    return 1 if word in words.UNARY else 2
+
+
+def asked(*kinds: str) -> list[tuple[str, str]]:
+    """Every elementwise word that has a kernel, with every dtype that it is for."""
+    every = sorted((words.UNARY | words.BINARY) & WORDS)
+    return [(word, kind) for word in every for kind in kinds if answer_of(word, kind) is not None]
+
+
+NUMBERS = ("float64", "int32", "int64", "bool")
+ENTRIES = ("float64", "float32", "int8", "int32", "uint16", "int64", "uint64", "bool")
+
+
+@emulated
+@pytest.mark.parametrize(("word", "kind"), asked(*NUMBERS))
+def test_emulated_numbers_are_computed_as_on_the_host(word: str, kind: str, gpu: OnHost) -> None:
+    """Every word, on numbers that lie on the device: the same work as a function of Python, and as a kernel."""
+    n, answer = arity(word), answer_of(word, kind)
+    assert answer is not None
+    cases = [args for args in itertools.product(VALUES[kind], repeat=n) if _domain(word, kind, args)]
+    places = [tuple([Number("known", n * k + i) for i in range(n)]) for k in range(len(cases))]
+    code = tuple([Operation(word, "float64" if "float" in answer else answer, args) for args in places])
+    work = Arithmetic(code, (), tuple([Number("result", k) for k in range(len(code))]))
+    given = [x for args in cases for x in args]
+    with np.errstate(all="ignore"):
+        wanted = function(work, "<test>")(list(given))
+    found = on_device(work, given, kind, [answer] * len(code))
+    assert gpu.launched == ["numbers"]
+    for args, x, y in zip(cases, found, wanted, strict=True):
+        assert _agree(word, x, y), f"{word}{args} is {x} on the device, {y} on the host"
+
+
+def _agree(word: str, x: Any, y: Any) -> bool:
+    if isinstance(y, float) and np.isnan(y):
+        return bool(np.isnan(x))
+    return bool(np.isclose(x, y, rtol=4 * 2.0**-52, atol=0)) if word in INEXACT else bool(x == y)
+
+
+def on_device(work: Arithmetic, given: list[Any], kind: str, answers: list[str]) -> list[Any]:
+    """The answers of some work whose numbers lie in arrays, by way of arrays that they are written to."""
+    n, m = len(given), len(answers)
+    arithmetic = Arithmetic(work.code, tuple([(n + k, x) for k, x in enumerate(work.answers)]), ())
+    stage = Stage(arithmetic, function(arithmetic, "<test>"), [], [], [], [])
+    read, written = [(k, k) for k in range(n)], [(n + k, n + k, answer) for k, answer in enumerate(answers)]
+    kinds = "".join([kind_of(x) for x in [kind] * n + answers])
+    schedule = Schedule(n + m, kinds, [], read, [stage], written, [])
+    leaves = [np.asarray(x, kind) for x in given] + [np.zeros((), answer) for answer in answers]
+    spots = Spots([numpy().backend.layout(x) for x in leaves], object(), [], False)
+    engines.engine("cuda", numpy().backend).carry_out(schedule, leaves, spots)
+    return [x.item() for x in leaves[n:]]
+
+
+# -- entries of arrays -----------------------------------------------------------------------------------------
+
+
+@emulated
+@pytest.mark.parametrize(("word", "kind"), asked(*ENTRIES))
+def test_emulated_words_are_numpys(word: str, kind: str, gpu: OnHost) -> None:
+    """On arrays of every dtype."""
+    xp: Any = numpy().backend.xp
+    rng = np.random.default_rng(0)
+    drawn = [(3 * rng.standard_normal(23)).round(2) for _ in range(2)]
+    if kind != "bool" and "float" not in kind:
+        drawn = [5 * x for x in drawn]
+    x, y = [(np.abs(z) if kind.startswith("u") else z).astype(kind) if kind != "bool" else z > 0 for z in drawn]
+    if "shift" in word or (word == "pow" and "float" not in kind):
+        y = np.abs(y) % np.asarray(5, kind)
+    args = [x, y][: arity(word)]
+    with np.errstate(all="ignore"):
+        answer = getattr(xp, word)(*args)
+    slots = [np.zeros_like(answer), *args]
+
+    def formula(xp: Any, g: Any, s: Any, p: Any) -> Any:
+        return g, (getattr(xp, word)(*s[1:]), *s[1:])
+
+    step = arrayopt.fused_step(rule(formula), engine="cuda")
+    p = np.ones(23)
+    with np.errstate(all="ignore"):
+        _, (found, *_) = step(p, np.ones(23), tuple(slots))
+    assert gpu.launched.count("run") >= 1, step.explain()
+    if word in INEXACT:
+        np.testing.assert_allclose(found, answer, rtol=1e-6 if kind == "float32" else 1e-14)
+    else:
+        np.testing.assert_array_equal(found, answer)
+
+
+@emulated
+def test_emulated_sixteen_bits_are_rounded_to_nearest_even(gpu: OnHost) -> None:
+    """Every float16 and bfloat16 comes back, and so does what lies halfway between two."""
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    bits = np.arange(65536, dtype=np.uint16)
+    for dtype in (np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16)):
+        x = bits.view(dtype).astype(np.float32)
+        up = np.nextafter(x, np.float32(np.inf))
+        with np.errstate(all="ignore"):
+            halfway = ((x.astype(np.float64) + np.roll(x, -1)) / 2).astype(np.float32)
+        for value in (x, up, halfway):
+            slot = np.zeros(65536, dtype)
+            make = rule(lambda xp, g, s, p: (0 * g, (xp.astype(s[1], s[0].dtype), s[1])), slot, value)
+            arrayopt.fused_step(make, engine="cuda")(np.ones(3), np.ones(3), (slot, value))
+            with np.errstate(all="ignore"):
+                wanted = value.astype(dtype)
+            same = (slot.view(np.uint16) == wanted.view(np.uint16)) | (np.isnan(slot) & np.isnan(wanted))
+            assert same.all(), (dtype, value[~same][:5], slot[~same][:5], wanted[~same][:5])
+    assert "run" in gpu.launched
+
+
+@emulated
+@pytest.mark.parametrize("op", ["sum", "max", "min", "any", "all"])
+@pytest.mark.parametrize("size", [0, 1, 3, 4097, 40_000])
+def test_emulated_reductions(op: str, size: int, gpu: OnHost) -> None:
+    if op in ("max", "min") and not size:
+        pytest.skip("of nothing there is no greatest")
+    rng = np.random.default_rng(0)
+    for x in (rng.standard_normal(size), np.where(np.arange(size) == size // 2, np.nan, rng.standard_normal(size))):
+        slot = np.zeros((), np.float64 if op not in ("any", "all") else bool)
+
+        def formula(xp: Any, g: Any, s: Any, p: Any) -> Any:
+            return 0 * p, (getattr(xp, op)(g if op not in ("any", "all") else g < 5),)
+
+        step = arrayopt.fused_step(rule(formula), engine="cuda")
+        step(np.ones(size), x, (slot,))
+        wanted = getattr(np, op)(x if op not in ("any", "all") else x < 5)
+        np.testing.assert_allclose(slot, wanted, rtol=1e-13, atol=1e-12)
+    assert "combine" in gpu.launched and gpu.reads == 0
+
+
+@emulated
+def test_emulated_threads_have_cells_of_their_own(gpu: OnHost) -> None:
+    tx = FAMOUS["clipped"]()
+    step = arrayopt.fused_step(tx, engine="cuda")
+    trees = [parameters(numpy(), "float64", {"w": (50,)}) for _ in range(4)]
+    days = [gradients(numpy(), "float64", {"w": (50,)}, steps=1 + k)[-1] for k in range(4)]
+    states = [tx.init(tree) for tree in trees]
+
+    def work(k: int) -> None:
+        for _ in range(3):
+            step(trees[k], days[k], states[k])
+
+    running = [threading.Thread(target=work, args=(k,)) for k in range(4)]
+    for one in running:  # the emulation runs one kernel at a time, so the threads take turns
+        one.start()
+        one.join()
+    for k in range(4):
+        plain = run(tx, parameters(numpy(), "float64", {"w": (50,)}), [days[k]] * 3)
+        assert_near(trees[k], plain.params[-1], FEW, f"the parameters of thread {k} ")
+
+
+# -- what needs no emulation -----------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(shutil.which("nvcc") is None, reason="needs nvcc")
+def test_nvcc_compiles_the_kernels(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """To PTX: so the text is CUDA C++. The driver only takes notes here, and runs nothing."""
+    gpu = emulate("numpy", monkeypatch)
+    monkeypatch.setattr(gpu, "compile", lambda text, name: gpu.texts.setdefault((text, name)))
+    monkeypatch.setattr(gpu, "launch", lambda *args: None)
+    for name in FAMOUS:
+        for dtype in ("float32", "bfloat16", "float16", "float64"):
+            stepped(FAMOUS[name], numpy(), parameters(numpy(), dtype), gradients(numpy(), dtype, steps=1), "cuda")
+
+    for kind in NUMBERS:
+        some = [word for word, k in asked(kind)]
+        args = [tuple([Number("known", 0)] * arity(word)) for word in some]
+        answers = [str(answer_of(word, kind)) for word in some]
+        work = Arithmetic(
+            tuple([Operation(*one) for one in zip(some, answers, args, strict=True)]),
+            (),
+            tuple([Number("result", k) for k in range(len(some))]),
+        )
+        on_device(work, [1], kind, answers)
+    for kind in ENTRIES:
+        some = [word for word, k in asked(kind)]
+        answers = [str(answer_of(word, kind, (1,))) for word in some]
+        code = [Instruction(word, answer, (0,) * arity(word)) for word, answer in zip(some, answers, strict=True)]
+        stores = [(1 + k, 1 + k, answer) for k, answer in enumerate(answers)]
+        gpu.compile(emit.source(Program((kind,), tuple(code), tuple(stores), (), "", True, False)), "run")
+    bodies = [text.removeprefix(emit.preamble()) for text, _ in gpu.texts]
+    renamed = [b.replace("__global__ void run(", f"__global__ void run{k}(") for k, b in enumerate(dict.fromkeys(bodies))]
+    renamed = [b.replace("void numbers(", f"void numbers{k}(") for k, b in enumerate(renamed)]
+    path = tmp_path / "kernels.cu"
+    path.write_text(emit.preamble() + "\n".join(renamed))
+    command = ["nvcc", "-ptx", "-std=c++17", "-Werror", "all-warnings", str(path), "-o", str(tmp_path / "kernels.ptx")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "kernels.ptx").read_text().count(".entry") == len(renamed) + 1

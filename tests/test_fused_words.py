@@ -1,0 +1,151 @@
+"""Every word of the recording vocabulary, in kernels of every engine, on arrays of edge values: as the library has it.
+
+What IEEE 754 rounds correctly, or does not round, agrees to the bit; the rest within a few last places.
+"""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+import arrayopt
+from arrayopt import dtypes
+from arrayopt.fused import words
+from arrayopt_conformance.harness.compare import host
+from arrayopt_conformance.harness.fused import kernel_engines, rule
+from arrayopt_conformance.libraries import Library
+
+AT_ONCE = 14  # outputs of a kernel: with more, LLVM would no longer look whether it may vectorise
+
+REALS = [0.0, 0.25, 0.5, 1.0, 1.5, 2.5, 3.0, 88.5, 1e4, 1e30, np.inf, 1e-4, 1e-30]
+VALUES: dict[str, list[Any]] = {
+    "float64": [*REALS, 1e300, 5e-324, 1e-310],
+    "float32": [*REALS, 3e38, 1e-45, 1e-40],
+    "float16": [*REALS[:9], 6e4, 1e-7, np.inf],
+    "bfloat16": [*REALS, 3e38, 1e-40],
+}
+VALUES = {kind: [*xs, *[-x for x in xs], np.nan] for kind, xs in VALUES.items()}
+VALUES["int32"] = [0, 1, 2, 3, 5, 7, 31, 1000, 2**31 - 1, -1, -2, -5, -1000, -(2**31)]
+VALUES["int8"] = [0, 1, 2, 3, 7, 127, -1, -2, -7, -128]
+VALUES["uint8"] = [0, 1, 2, 3, 7, 128, 255]
+VALUES["bool"] = [False, True]
+
+EXACT = (
+    words.COMPARISONS
+    | words.LOGICAL
+    | words.TESTS
+    | frozenset(
+        "abs add bitwise_and bitwise_invert bitwise_left_shift bitwise_or bitwise_right_shift bitwise_xor ceil conj copysign "
+        "divide floor floor_divide maximum minimum multiply negative real remainder round sign sqrt subtract trunc".split()
+    )
+)
+EITHER_ZERO = {"maximum", "minimum"}  # which of 0 and −0, IEEE leaves open
+FEW = {"float64": 4 * 2.0**-52, "float32": 4 * 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
+LEAST = {"float64": 5e-324, "float32": 1e-45, "float16": 6e-8, "bfloat16": 1e-40}
+
+
+class Word(NamedTuple):
+    """A word of arrays, and how to make its result."""
+
+    name: str
+    of: Callable[[Any, Any, Any], Any]  # xp, x, y
+
+
+def words_of(*names: str) -> list[Word]:
+    return [Word(name, _applied(name)) for name in sorted(names)]
+
+
+def _applied(name: str) -> Callable[[Any, Any, Any], Any]:
+    return lambda xp, x, y: getattr(xp, name)(x) if name in words.UNARY else getattr(xp, name)(x, y)
+
+
+OPERATORS = [Word(f"operator {name}", lambda xp, x, y, f=f: f(x, y)) for name, f in words.OPERATORS.items()
+             if name not in words.UNARY]  # fmt: skip
+OTHERS = [
+    Word("where", lambda xp, x, y: xp.where(x < y, x, y)),
+    Word("where of a number", lambda xp, x, y: xp.where(x < y, x, 2)),
+    Word("clip", lambda xp, x, y: xp.clip(x, -2, 3)),
+    Word("clip below", lambda xp, x, y: xp.clip(x, min=y)),
+    Word("square", lambda xp, x, y: xp.square(x)),
+    Word("power 3", lambda xp, x, y: x**3),
+    Word("full_like", lambda xp, x, y: xp.full_like(x, 2)),
+    Word("zeros_like", lambda xp, x, y: xp.zeros_like(x)),
+    *[Word(f"as {kind}", lambda xp, x, y, kind=kind: xp.astype(x, getattr(xp, kind)))
+      for kind in ("float64", "float32", "int32", "int8", "bool")],
+]  # fmt: skip
+
+
+def applicable(library: Library, found: list[Word], kind: str) -> list[Word]:
+    """Those that the library has for arrays of a dtype."""
+    x = library.asarray(np.ones(2), kind)
+    return [word for word in found if _is_applicable(word, library, x)]
+
+
+def _is_applicable(word: Word, library: Library, x: Any) -> bool:
+    with np.errstate(all="ignore"):
+        try:
+            found = word.of(library.backend.xp, x, x)
+        except (TypeError, RuntimeError, NotImplementedError, AttributeError):
+            return False
+    return dtypes.name(found.dtype) in (*VALUES, "int16", "uint16", "uint32", "int64")
+
+
+def checked(library: Library, engine: str, kind: str, found: list[Word], x: Any, y: Any) -> None:
+    """The words in kernels of their own, against the library's own functions."""
+    for some in itertools.batched(found, AT_ONCE) if hasattr(itertools, "batched") else batched(found, AT_ONCE):
+        with np.errstate(all="ignore"):
+            wanted = [word.of(library.backend.xp, x, y) for word in some]
+
+        def formula(xp: Any, g: Any, s: Any, p: Any, some: Any = some) -> Any:
+            return g, (*s[:2], *[word.of(xp, s[0], s[1]) for word in some])
+
+        outs = [library.backend.xp.zeros_like(w) for w in wanted]
+        p = library.asarray(np.zeros(1), "float32")
+        step = arrayopt.fused_step(rule(formula), engine=engine)
+        with np.errstate(all="ignore"):
+            _, state = step(p, p, (x, y, *outs))
+        assert step.explain().stopped is None
+        for word, got, w in zip(some, state[2:], wanted, strict=True):
+            agree(word, got, w, kind, x, y)
+
+
+def batched(found: list[Word], n: int) -> list[list[Word]]:
+    return [found[i : i + n] for i in range(0, len(found), n)]
+
+
+def agree(word: Word, got: Any, wanted: Any, kind: str, x: Any, y: Any) -> None:
+    name, dtype = word.name.removeprefix("operator "), dtypes.name(wanted.dtype)
+    a, b = host(got), host(wanted)
+    if b.dtype.kind != "f" or (name not in words.UNARY | words.BINARY) or name in EXACT:
+        same = (a == b) | ((a != a) & (b != b))
+        if b.dtype.kind == "f" and name not in EITHER_ZERO:
+            same &= (np.signbit(a) == np.signbit(b)) | (b != b)
+    else:
+        with np.errstate(all="ignore"):
+            near = np.abs(a - b) <= FEW[dtype] * np.abs(b) + LEAST[dtype]
+        same = (a == b) | ((a != a) & (b != b)) | near
+    odd = np.flatnonzero(~same.ravel())
+    told = [(host(x).ravel()[i].item(), host(y).ravel()[i].item(), a.ravel()[i].item(), b.ravel()[i].item()) for i in odd]
+    assert not told, f"{word.name} of {kind}: (x, y, got, wanted) = {told[:6]}, {len(told)} in all"
+
+
+def arguments(library: Library, kind: str, other: str | None = None) -> tuple[Any, Any]:
+    """Every pair of values, as two arrays."""
+    pairs = list(itertools.product(VALUES[kind], VALUES[other or kind]))
+    with np.errstate(all="ignore"):
+        return tuple([library.asarray(np.asarray(column), k) for column, k in zip(zip(*pairs), (kind, other or kind))])  # type: ignore[return-value]  # noqa: B905
+
+
+@pytest.mark.parametrize("kind", VALUES)
+@pytest.mark.parametrize(("library", "engine"), kernel_engines("numpy", "torch"), ids=str)
+def test_words_agree_with_the_library(library: Library, engine: str, kind: str) -> None:
+    if kind == "bfloat16" and kind not in library.dtypes:
+        pytest.skip(f"{library} has no bfloat16")
+    x, y = arguments(library, kind)
+    found = [*words_of(*words.UNARY), *words_of(*words.BINARY), *OPERATORS, *OTHERS]
+    checked(library, engine, kind, applicable(library, found, kind), x, y)
