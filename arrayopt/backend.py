@@ -143,7 +143,8 @@ class Backend:
 
     def empty(self, shape: tuple[int, ...], dtype: str, like: Any) -> Array:
         """New memory."""
-        return self.xp.empty(shape, dtype=self.dtype(dtype), device=getattr(like, "device", None))
+        found: Array = self.xp.empty(shape, dtype=self.dtype(dtype), device=getattr(like, "device", None))
+        return found
 
     # -- for programs that move data: the demo, the conformance suite, checkpoints ----------------------
 

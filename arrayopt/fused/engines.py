@@ -104,7 +104,7 @@ def choose(backend: Backend, leaves: Sequence[Any], wanted: str | None) -> tuple
         return wanted, _wanted(backend, leaves, wanted), "asked for"
     passed_over: list[str] = []
     for name in backend.engines:
-        found = engine(name, backend) if name in ("tiles", "eager", *announced()) else None
+        found: Any = engine(name, backend) if name in ("tiles", "eager", *announced()) else None
         reason = "it is not announced by an installed package" if found is None else found.missing(leaves)
         if reason is None:
             return name, found, "; ".join([found.about, *passed_over])

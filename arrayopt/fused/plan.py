@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import arrayopt
 from arrayopt import dtypes
@@ -111,14 +111,15 @@ def _output(recorder: Recorder, place: int, new: Any, old: Any) -> Traced | None
         if not is_array(new):
             raise NotRecordable("the state takes a value that was not computed from arrays")
         new = recorder.operand(new)
+    found = cast(Traced, new)
     if type(old) in _NUMBERS:
-        return new
+        return found
     if new.shape != tuple(old.shape) or dtypes.name(new.dtype) != dtypes.name(old.dtype):
         raise NotRecordable(
             f"a state of shape {tuple(old.shape)} and dtype {dtypes.name(old.dtype)} becomes one of shape "
             f"{new.shape} and dtype {dtypes.name(new.dtype)}"
         )
-    return new
+    return found
 
 
 def stopping_line(error: BaseException) -> str:

@@ -280,8 +280,8 @@ class Recorder:
     def squeeze(self, x: Any, /, axis: Any) -> Traced:
         return self._view(x, squeezed(x.shape, axis))
 
-    def _view(self, x: Any, shape: tuple[int, ...]) -> Any:
-        x = self.operand(x)
+    def _view(self, x: Any, shape: tuple[int, ...]) -> Traced:
+        x = cast(Traced, self.operand(x))
         return x if x.shape == shape else self._made("view", (x,), None, shape, self._dtype(x.dtype))
 
     def broadcast_to(self, x: Any, /, shape: tuple[int, ...]) -> Traced:

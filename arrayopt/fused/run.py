@@ -82,7 +82,7 @@ def _fits(x: Any, kind: tuple[Any, ...]) -> bool:
         return False
     if kind[1] is None:
         return kind[2] is None or x is kind[2] or bool(x == kind[2])
-    return x.shape == kind[1] and x.dtype == kind[2]
+    return bool(x.shape == kind[1] and x.dtype == kind[2])
 
 
 class Whole(Way):
@@ -120,7 +120,7 @@ class Eagerly(Way):
         raw_params, raw_state = params, state
         if self.library is not None:
             raw_params, raw_state = [_raw(self.library, tree) for tree in (params, state)]
-        found = self._step(raw_params, raw_state, grads, extra)
+        found: tuple[Any, Any] = self._step(raw_params, raw_state, grads, extra)
         if self.library is None or not layouts:
             return found
         news, spec = flatten(found)
@@ -131,13 +131,14 @@ class Eagerly(Way):
 
     def _layouts(self, leaves: list[Any]) -> dict[int, Layout]:
         """Of the donated arrays; empty if the library does not write in place."""
-        found: dict[int, Layout] = {}
-        for p in self.donated if self.library is not None else ():
-            x = leaves[p]
-            layout = self.library.layout(x) if is_array(x) else None
+        library, found = self.library, dict[int, Layout]()
+        if library is None:
+            return found
+        for p in self.donated:
+            layout = library.layout(leaves[p]) if is_array(leaves[p]) else None
             if layout is not None:
                 found[p] = layout
-        check_writable(self.names, self.library, leaves, found)
+        check_writable(self.names, library, leaves, found)
         return found
 
     def _kept(self, news: list[Any], olds: list[Any], spec: Spec, layouts: dict[int, Layout]) -> tuple[Any, Any]:

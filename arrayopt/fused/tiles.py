@@ -136,7 +136,7 @@ class _Kernel:
             return [a.reshape(-1) for a in arrays], (site.size,), []
         if len(set(site.shapes)) == 1 and not self.program.views:
             return arrays, site.shape, []
-        vectors = [self.backend.xp.reshape(a, (-1,)) for a in arrays]
+        vectors: list[Any] = [self.backend.xp.reshape(a, (-1,)) for a in arrays]
         stored = {array for _, array, _ in self.program.stores}
         shaped = [(arrays[k], vectors[k].reshape(site.shapes[k])) for k in stored]
         return vectors, (site.size,), shaped
@@ -177,7 +177,10 @@ class _Step:
         self.backend, self.flat = backend, program.flat
         self.kind = backend.dtype("float32" if self.dtype in _NARROW else self.dtype)
         self.rounded = self.dtype in _NARROW and self.op == "astype"
-        self.word, self.has_out = (None, False) if self.op in ("astype", "hand_on", "full", "copy") else backend.word(self.op)
+        self.word: Callable[..., Any] | None = None
+        self.has_out = False
+        if self.op not in ("astype", "hand_on", "full", "copy"):
+            self.word, self.has_out = backend.word(self.op)
 
     def __call__(self, values: list[Any], scalars: list[Any], arrays: list[Any], out: Any) -> Any:
         given = [values[a] if a >= 0 else scalars[-1 - a] for a in self.args]

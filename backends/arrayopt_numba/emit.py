@@ -21,6 +21,7 @@ _INFIX = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "pow": "*
           "remainder": "%", "bitwise_and": "&", "bitwise_or": "|", "bitwise_xor": "^", "bitwise_left_shift": "<<",
           "bitwise_right_shift": ">>"}  # fmt: skip
 _COMPARE = {"less": "<", "less_equal": "<=", "greater": ">", "greater_equal": ">=", "equal": "==", "not_equal": "!="}
+_OF_BOOLS = {"add": "|", "multiply": "&"}
 _LOGIC = {"logical_and": "&", "logical_or": "|", "logical_xor": "^"}
 _RENAMED = {"acos": "arccos", "acosh": "arccosh", "asin": "arcsin", "asinh": "arcsinh", "atan": "arctan",
             "atanh": "arctanh", "atan2": "arctan2", "round": "rint"}  # fmt: skip
@@ -155,7 +156,7 @@ class _Body:
         if op == "divide" and args[1] < 0 and kind.startswith("float"):
             return f"{self._as(args[0], kind)} * {self._reciprocal(-1 - args[1], kind)}"
         a, b = [self._as(x, kind) for x in args]
-        text = f"{a} {_INFIX[op]} {b}"
+        text = f"{a} {_OF_BOOLS.get(op, _INFIX[op]) if kind == 'bool' else _INFIX[op]} {b}"
         return text if kind.startswith("float") or kind == "bool" else f"{kind}({text})"
 
     def _reciprocal(self, slot: int, kind: str) -> str:
@@ -173,6 +174,19 @@ class _Body:
 
     def _minimum(self, kind: str, args: tuple[int, ...]) -> str:
         return self._maximum(kind, args, "<")
+
+    def _sign(self, kind: str, args: tuple[int, ...]) -> str:
+        a = self._as(args[0], kind)
+        return f"{kind}({kind}({a} > 0) - {kind}({a} < 0)) if {a} == {a} else {a}"
+
+    def _bitwise_left_shift(self, kind: str, args: tuple[int, ...]) -> str:
+        a, b = [self._as(x, kind) for x in args]
+        return f"{kind}({a} << {b}) if ({b} >= 0) & ({b} < {8 * SIZES[kind]}) else {kind}(0)"
+
+    def _bitwise_right_shift(self, kind: str, args: tuple[int, ...]) -> str:
+        a, b = [self._as(x, kind) for x in args]
+        most = 8 * SIZES[kind] - 1
+        return f"{kind}({a} >> ({b} if ({b} >= 0) & ({b} < {most}) else {kind}({most})))"
 
     def _negative(self, kind: str, args: tuple[int, ...]) -> str:
         return f"{kind}(-{self._as(args[0], kind)})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 from collections.abc import Callable, Sequence
@@ -55,6 +56,7 @@ class NumbaEngine:
             bound = launch.bound = _Bound(launch, spots.leaves)
         if bound.why_not is not None:
             return self._tiles.launch(launch, arrays, spots, scalars)
+        assert isinstance(bound, _Bound)
         if spots.plain and bound.only_leaves:
             return bound.run(bound.table(spots), scalars, bound.tasks)
         layouts = [spots.layouts[a] or self.backend.layout(arrays[a]) for a in bound.arrays]
@@ -100,11 +102,10 @@ class _Bound:
 
     def _helpers(self) -> int:
         """The threads beside the caller's: none if there is little to do."""
-        import numba
-
+        config: Any = importlib.import_module("numba").config
         width = sum([SIZES[d] for d in (*self.program.loads, *[d for _, _, d in self.program.stores])])
         moved = width * sum([site.size for site in self.sites])
-        cores = min(int(numba.config.NUMBA_NUM_THREADS), len(os.sched_getaffinity(0)) if _has_affinity else 1 << 10)
+        cores = min(int(config.NUMBA_NUM_THREADS), len(os.sched_getaffinity(0)) if _has_affinity else 1 << 10)
         return 0 if moved < _ALONE else max(0, min(cores, len(self.tasks)) - 1)
 
     def table(self, spots: Spots) -> Ints:

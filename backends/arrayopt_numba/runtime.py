@@ -1,5 +1,9 @@
 """What the text of a kernel refers to."""
 
+# mypy: ignore-errors
+# pyright: basic
+# (Numba compiles what is here; what Python thinks of its types does not matter.)
+
 from __future__ import annotations
 
 from typing import Any

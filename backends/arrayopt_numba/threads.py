@@ -18,6 +18,10 @@ class Threads:
     """Some threads beside the caller's."""
 
     def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Begins without threads: those of a parent process are not in its child."""
         self._jobs: SimpleQueue[_Job] = SimpleQueue()
         self._started = 0
         self._lock = threading.Lock()
@@ -55,4 +59,5 @@ class Threads:
 
 
 threads = Threads()
-os.register_at_fork(after_in_child=threads.__init__) if hasattr(os, "register_at_fork") else None
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=threads.forget)

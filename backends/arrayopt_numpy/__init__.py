@@ -76,7 +76,7 @@ def _knows_struct() -> bool:
 
     if sys.implementation.name != "cpython" or type(np.empty(0)).__basicsize__ < object.__basicsize__ + 8:
         return False
-    some = [np.empty(3), np.empty((4, 5), np.float32)[1:], np.empty((), np.int32), np.empty(9)[::-2]]
+    some: list[Any] = [np.empty(3), np.empty((4, 5), np.float32)[1:], np.empty((), np.int32), np.empty(9)[::-2]]
     at = ctypes.c_ssize_t.from_address
     return all([at(id(x) + object.__basicsize__).value == x.ctypes.data for x in some])
 

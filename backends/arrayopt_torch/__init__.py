@@ -90,6 +90,8 @@ class TorchBackend(Backend):
 
     def word(self, op: str) -> tuple[Callable[..., Any], bool]:
         torch = importlib.import_module("torch")
+        if op == "sign":  # Torch's own answers 0 to NaN
+            return self.xp.sign, False
         return getattr(torch, _NAMES.get(op, op)), op not in _WITHOUT_OUT
 
     def scalar(self, value: Any) -> Any:
