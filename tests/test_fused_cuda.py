@@ -348,13 +348,16 @@ def test_emulated_numbers_of_the_device_reach_the_host(monkeypatch: pytest.Monke
     """What is to be written to the host's memory must be waited for: Torch's counters that depend on a gradient."""
     pytest.importorskip("torch")
     gpu, library = emulate("torch", monkeypatch), libraries()["torch"]
-    make = lambda: arrayopt.apply_if_finite(arrayopt.adamw(0.1), 3)  # noqa: E731
-    params, days = parameters(library), gradients(library)
-    days[1]["w"][0, 0] = float("nan")
+
+    def formula(xp: Any, g: Any, s: Any, p: Any) -> Any:
+        return g * s[0], (s[0] + xp.astype(xp.all(xp.isfinite(g)), xp.int32),)
+
+    make = lambda: rule(formula, library.asarray(np.asarray(1), "int32"))  # noqa: E731
+    params, days = library.asarray(np.ones(5)), [library.asarray(np.ones(5)) for _ in range(3)]
+    days[1][2] = float("inf")
     plain, done = run(make(), params, days), stepped(make, library, params, days, "cuda")
-    assert_near(done.params, plain.params, 16 * 2.0**-23, "the parameters of step ")
-    assert_near(done.states, plain.states, 16 * 2.0**-23, "the state of step ")
-    assert gpu.reads > 0
+    assert [int(state[0]) for state in done.states] == [2, 2, 3] == [int(state[0]) for state in plain.states]
+    assert gpu.reads == 3
 
 
 @emulated
@@ -374,26 +377,22 @@ def test_emulated_python_numbers_are_a_state_too(library: Library) -> None:
 
 
 VALUES: dict[str, list[Any]] = {
-    "float64": [0.0, -0.0, 0.3, -0.3, 1.0, -1.0, 1.5, 2.5, -2.5, 7.0, 710.0, 1e200, 1e-310, np.inf, -np.inf, np.nan],
-    "int32": [0, 1, 2, 3, 7, 31, 33, 2**31 - 1, -1, -2, -7, -(2**31)],
-    "int64": [0, 1, 5, 2**53 + 1, -(2**60), -1],
+    "float64": [0.0, -0.0, 0.3, -1.0, 2.5, -7.0, 710.0, 1e200, 1e-310, np.inf, -np.inf, np.nan],
+    "int32": [0, 1, 2, 7, 33, 2**31 - 1, -1, -7, -(2**31)],
+    "int64": [0, 1, 5, 2**53 - 1, -(2**53), -1],
     "bool": [False, True],
 }
 INEXACT = frozenset("pow exp expm1 log log1p log2 log10 sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh atan2 "
                     "hypot logaddexp".split())  # fmt: skip
 
 
-def _domain(word: str, kind: str, args: tuple[Any, ...]) -> bool:
-    """Whether Python and C are to agree: not where the one raises and the other has no rule."""
-    if kind == "bool":
-        return True
+def agree_on(word: str, kind: str, args: tuple[Any, ...]) -> bool:
+    """Whether Python and C have a rule for these operands, and the same."""
     if word == "pow":
-        return abs(args[1]) < 8 and (kind == "float64" or args[1] >= 0)
+        return kind == "bool" or (abs(args[1]) < 8 and (kind == "float64" or args[1] >= 0))
     if word in ("atan2", "hypot", "logaddexp"):
         return all([abs(x) < 1e3 for x in args])
-    if "shift" in word:
-        return 0 <= args[1] < 31
-    return True
+    return "shift" not in word or 0 <= args[1] < 31
 
 
 def answer_of(word: str, kind: str, shape: tuple[int, ...] = ()) -> str | None:
@@ -422,32 +421,46 @@ ENTRIES = ("float64", "float32", "int8", "int32", "uint16", "int64", "uint64", "
 
 
 @emulated
-@pytest.mark.parametrize(("word", "kind"), asked(*NUMBERS))
-def test_emulated_numbers_are_computed_as_on_the_host(word: str, kind: str, gpu: OnHost) -> None:
+@pytest.mark.parametrize("kind", NUMBERS)
+def test_emulated_numbers_are_computed_as_on_the_host(kind: str, gpu: OnHost) -> None:
     """Every word, on numbers that lie on the device: the same work as a function of Python, and as a kernel."""
-    n, answer = arity(word), answer_of(word, kind)
-    assert answer is not None
-    cases = [args for args in itertools.product(VALUES[kind], repeat=n) if _domain(word, kind, args)]
-    places = [tuple([Number("known", n * k + i) for i in range(n)]) for k in range(len(cases))]
-    code = tuple([Operation(word, "float64" if "float" in answer else answer, args) for args in places])
-    work = Arithmetic(code, (), tuple([Number("result", k) for k in range(len(code))]))
-    given = [x for args in cases for x in args]
+    given = VALUES[kind]
+    cases = [
+        (word, places)
+        for word, _ in asked(kind)
+        for places in itertools.product(range(len(given)), repeat=arity(word))
+        if agree_on(word, kind, tuple([given[k] for k in places]))
+    ]
+    work = work_of([(word, kind, places) for word, places in cases])
     with np.errstate(all="ignore"):
         wanted = function(work, "<test>")(list(given))
-    found = on_device(work, given, kind, [answer] * len(code))
+    found = on_device(work, given, kind)
     assert gpu.launched == ["numbers"]
-    for args, x, y in zip(cases, found, wanted, strict=True):
-        assert _agree(word, x, y), f"{word}{args} is {x} on the device, {y} on the host"
+    for (word, places), x, y in zip(cases, found, wanted, strict=True):
+        args = [given[k] for k in places]
+        assert agree(word, x, y), f"{word} of {args} is {x} on the device, {y} on the host"
 
 
-def _agree(word: str, x: Any, y: Any) -> bool:
+def work_of(cases: Sequence[tuple[str, str, Sequence[int]]]) -> Arithmetic:
+    """Words applied to numbers known: word, dtype, places."""
+    code: list[Operation] = []
+    for word, kind, places in cases:
+        answer = answer_of(word, kind)
+        assert answer is not None
+        held = "float64" if "float" in answer else answer
+        code.append(Operation(word, held, tuple([Number("known", k) for k in places])))
+    return Arithmetic(tuple(code), (), tuple([Number("result", k) for k in range(len(code))]))
+
+
+def agree(word: str, x: Any, y: Any) -> bool:
     if isinstance(y, float) and np.isnan(y):
         return bool(np.isnan(x))
     return bool(np.isclose(x, y, rtol=4 * 2.0**-52, atol=0)) if word in INEXACT else bool(x == y)
 
 
-def on_device(work: Arithmetic, given: list[Any], kind: str, answers: list[str]) -> list[Any]:
+def on_device(work: Arithmetic, given: list[Any], kind: str) -> list[Any]:
     """The answers of some work whose numbers lie in arrays, by way of arrays that they are written to."""
+    answers = [operation.dtype for operation in work.code]
     n, m = len(given), len(answers)
     arithmetic = Arithmetic(work.code, tuple([(n + k, x) for k, x in enumerate(work.answers)]), ())
     stage = Stage(arithmetic, function(arithmetic, "<test>"), [], [], [], [])
@@ -464,34 +477,43 @@ def on_device(work: Arithmetic, given: list[Any], kind: str, answers: list[str])
 
 
 @emulated
-@pytest.mark.parametrize(("word", "kind"), asked(*ENTRIES))
-def test_emulated_words_are_numpys(word: str, kind: str, gpu: OnHost) -> None:
+@pytest.mark.parametrize("kind", ENTRIES)
+def test_emulated_words_are_numpys(kind: str, gpu: OnHost) -> None:
     """On arrays of every dtype."""
     xp: Any = numpy().backend.xp
-    rng = np.random.default_rng(0)
-    drawn = [(3 * rng.standard_normal(23)).round(2) for _ in range(2)]
-    if kind != "bool" and "float" not in kind:
-        drawn = [5 * x for x in drawn]
-    x, y = [(np.abs(z) if kind.startswith("u") else z).astype(kind) if kind != "bool" else z > 0 for z in drawn]
-    if "shift" in word or (word == "pow" and "float" not in kind):
-        y = np.abs(y) % np.asarray(5, kind)
-    args = [x, y][: arity(word)]
-    with np.errstate(all="ignore"):
-        answer = getattr(xp, word)(*args)
-    slots = [np.zeros_like(answer), *args]
+    some = [word for word, _ in asked(kind)]
+    x, y = drawn(kind)
+    small = y & 3 if "int" in kind else y.copy()  # to shift by, and whole powers
+
+    def second(word: str) -> Any:
+        return small if "shift" in word or word == "pow" else y
 
     def formula(xp: Any, g: Any, s: Any, p: Any) -> Any:
-        return g, (getattr(xp, word)(*s[1:]), *s[1:])
+        x, y, small, *_ = s
+        pairs = [(x, small) if "shift" in word or word == "pow" else (x, y) for word in some]
+        return g, (x, y, small, *[getattr(xp, word)(*pair[: arity(word)]) for word, pair in zip(some, pairs, strict=True)])
 
-    step = arrayopt.fused_step(rule(formula), engine="cuda")
-    p = np.ones(23)
     with np.errstate(all="ignore"):
-        _, (found, *_) = step(p, np.ones(23), tuple(slots))
-    assert gpu.launched.count("run") >= 1, step.explain()
-    if word in INEXACT:
-        np.testing.assert_allclose(found, answer, rtol=1e-6 if kind == "float32" else 1e-14)
-    else:
-        np.testing.assert_array_equal(found, answer)
+        wanted = [getattr(xp, word)(*[x, second(word)][: arity(word)]) for word in some]
+        slots = (x, y, small, *[np.zeros_like(z) for z in wanted])
+        step = arrayopt.fused_step(rule(formula), engine="cuda")
+        _, (_, _, _, *found) = step(np.ones(23), np.ones(23), slots)
+    assert step.explain().engine == "cuda"
+    assert "run" in gpu.launched
+    for word, got, z in zip(some, found, wanted, strict=True):
+        tolerance = 1e-6 if z.dtype == np.float32 else 1e-3 if z.dtype == np.float16 else 1e-14
+        np.testing.assert_allclose(got, z, rtol=tolerance if word in INEXACT else 0, err_msg=word)
+
+
+def drawn(kind: str) -> tuple[Any, Any]:
+    """Two arrays of a dtype."""
+    rng = np.random.default_rng(0)
+    x, y = [(3 * rng.standard_normal(23)).round(2) for _ in range(2)]
+    if kind == "bool":
+        return x > 0, y > 0
+    if "int" in kind:
+        x, y = [np.abs(5 * z) if kind.startswith("u") else 5 * z for z in (x, y)]
+    return x.astype(kind), y.astype(kind)
 
 
 @emulated
@@ -500,9 +522,9 @@ def test_emulated_sixteen_bits_are_rounded_to_nearest_even(gpu: OnHost) -> None:
     ml_dtypes = pytest.importorskip("ml_dtypes")
     bits = np.arange(65536, dtype=np.uint16)
     for dtype in (np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16)):
-        x = bits.view(dtype).astype(np.float32)
-        up = np.nextafter(x, np.float32(np.inf))
         with np.errstate(all="ignore"):
+            x = bits.view(dtype).astype(np.float32)
+            up = np.nextafter(x, np.float32(np.inf))
             halfway = ((x.astype(np.float64) + np.roll(x, -1)) / 2).astype(np.float32)
         for value in (x, up, halfway):
             slot = np.zeros(65536, dtype)
@@ -565,32 +587,23 @@ def test_nvcc_compiles_the_kernels(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     gpu = emulate("numpy", monkeypatch)
     monkeypatch.setattr(gpu, "compile", lambda text, name: gpu.texts.setdefault((text, name)))
     monkeypatch.setattr(gpu, "launch", lambda *args: None)
-    for name in FAMOUS:
-        for dtype in ("float32", "bfloat16", "float16", "float64"):
+    with np.errstate(all="ignore"):
+        for name, dtype in itertools.product(FAMOUS, ("float32", "bfloat16", "float16", "float64")):
             stepped(FAMOUS[name], numpy(), parameters(numpy(), dtype), gradients(numpy(), dtype, steps=1), "cuda")
-
-    for kind in NUMBERS:
-        some = [word for word, k in asked(kind)]
-        args = [tuple([Number("known", 0)] * arity(word)) for word in some]
-        answers = [str(answer_of(word, kind)) for word in some]
-        work = Arithmetic(
-            tuple([Operation(*one) for one in zip(some, answers, args, strict=True)]),
-            (),
-            tuple([Number("result", k) for k in range(len(some))]),
-        )
-        on_device(work, [1], kind, answers)
+        for kind in NUMBERS:
+            on_device(work_of([(word, kind, [0] * arity(word)) for word, _ in asked(kind)]), [1], kind)
     for kind in ENTRIES:
-        some = [word for word, k in asked(kind)]
-        answers = [str(answer_of(word, kind, (1,))) for word in some]
-        code = [Instruction(word, answer, (0,) * arity(word)) for word, answer in zip(some, answers, strict=True)]
-        stores = [(1 + k, 1 + k, answer) for k, answer in enumerate(answers)]
-        gpu.compile(emit.source(Program((kind,), tuple(code), tuple(stores), (), "", True, False)), "run")
+        words_ = [(word, str(answer_of(word, kind, (1,)))) for word, _ in asked(kind)]
+        code = tuple([Instruction(word, answer, (0,) * arity(word)) for word, answer in words_])
+        stores = tuple([(1 + k, 1 + k, answer) for k, (_, answer) in enumerate(words_)])
+        gpu.compile(emit.source(Program((kind,), code, stores, (), "", True, False)), "run")
     bodies = [text.removeprefix(emit.preamble()) for text, _ in gpu.texts]
     renamed = [b.replace("__global__ void run(", f"__global__ void run{k}(") for k, b in enumerate(dict.fromkeys(bodies))]
     renamed = [b.replace("void numbers(", f"void numbers{k}(") for k, b in enumerate(renamed)]
     path = tmp_path / "kernels.cu"
     path.write_text(emit.preamble() + "\n".join(renamed))
-    command = ["nvcc", "-ptx", "-std=c++17", "-Werror", "all-warnings", str(path), "-o", str(tmp_path / "kernels.ptx")]
+    unsigned = ["-diag-suppress", "186"]  # is a number without a sign less than 0? It is not; templates ask all the same
+    command = ["nvcc", "-ptx", "-std=c++17", "-Werror", "all-warnings", *unsigned, str(path), "-o", str(tmp_path / "kernels.ptx")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / "kernels.ptx").read_text().count(".entry") == len(renamed) + 1

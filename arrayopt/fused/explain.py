@@ -17,9 +17,10 @@ class Kernel:
     """One kernel.
 
     Attributes:
-      operations: its operations in order, as ``"v5 = multiply(v1, s0): float32"``; v are values, s scalars.
-      reads: dtypes of the arrays read.
-      writes: dtypes of the arrays written.
+      operations: in order, as ``"v5 = v1 * s0"``; v are values, s scalars of the step. A dtype is added where it is not
+        that of the first array.
+      reads: the arrays read at the first of its leaves, as ``"v0 = parameter at ['w']  (float32)"``.
+      writes: the arrays written there, as ``"parameter at ['w'] = v5"``.
       reduces: what it sums up, or takes the greatest of, on the way.
       leaves: where it is applied: the paths of what it writes or reads first.
       entries: of all these arrays together.
@@ -83,15 +84,13 @@ class Explanation:
 
 
 def _leaves(kernel: Kernel) -> str:
-    shown = ", ".join(kernel.leaves[:3])
-    more = len(kernel.leaves) - 3
+    shown = ", ".join(kernel.leaves[:2])
+    more = len(kernel.leaves) - 2
     return shown + (f" and {more} more" if more > 0 else "")
 
 
 def _body(kernel: Kernel) -> list[str]:
-    lines = [f"    read {', '.join(kernel.reads)}"] if kernel.reads else []
-    lines += [f"    {operation}" for operation in kernel.operations]
-    return lines + [f"    {line}" for line in (*kernel.writes, *kernel.reduces)]
+    return [f"    {line}" for line in (*kernel.reads, *kernel.operations, *kernel.writes, *kernel.reduces)]
 
 
 def explained(way: Way | None) -> Explanation:
@@ -102,7 +101,9 @@ def explained(way: Way | None) -> Explanation:
     if way.schedule is None:
         return Explanation(way.engine, library, way.reason, way.stopped)
     names = _Names(way)
-    kernels = [_kernel(launch, names) for stage in way.schedule.stages for launch in stage.launches]
+    stages = way.schedule.stages
+    kernels = [_kernel(launch, names) for stage in stages for launch in stage.launches]
+    calls = [_moved(run) for stage in stages for run in stage.runs]
     return Explanation(
         way.engine,
         library,
@@ -110,10 +111,19 @@ def explained(way: Way | None) -> Explanation:
         way.stopped,
         kernels,
         _barriers(way.schedule),
-        sum([k.bytes_read for k in kernels]),
-        sum([k.bytes_written for k in kernels]),
+        sum([k.bytes_read for k in kernels]) + sum([read for read, _ in calls]),
+        sum([k.bytes_written for k in kernels]) + sum([written for _, written in calls]),
         _minimum(way),
     )
+
+
+def _moved(run: Run) -> tuple[int, int]:
+    """The bytes that a call of the library reads and writes at least."""
+
+    def size(node: Any) -> int:
+        return math.prod(node.shape) * size_of(dtypes.name(node.dtype))
+
+    return sum([size(node) for node in run.call.nodes]), sum([size(node) for node in run.answers])
 
 
 class _Names:
@@ -134,10 +144,11 @@ def _kernel(launch: Launch, names: _Names) -> Kernel:
     read = sum([math.prod(s) * size_of(d) for site in launch.sites for s, d in zip(site.shapes, program.loads)])  # noqa: B905
     written = sum([math.prod(site.shapes[a]) * size_of(d) for site in launch.sites for a, d in stored.items()])
     which = next(iter(stored), 0)
+    first = [names.array(a) for a in launch.sites[0].arrays]
     return Kernel(
         [_operation(program, i) for i in range(len(program.code))],
-        [f"v{i}: {dtype}" for i, dtype in enumerate(program.loads)],
-        [f"write v{value} as {dtype} to {names.array(launch.sites[0].arrays[a])}" for value, a, dtype in program.stores],
+        [f"v{i} = {first[i]}  ({dtype})" for i, dtype in enumerate(program.loads)],
+        [f"{first[a]} = v{value}" for value, a, dtype in program.stores],
         [f"{op} of v{value}" for op, value in program.reduces],
         [names.array(site.arrays[which]) for site in launch.sites],
         entries,
@@ -146,10 +157,16 @@ def _kernel(launch: Launch, names: _Names) -> Kernel:
     )
 
 
+_INFIX = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "less": "<", "less_equal": "<=", "greater": ">",
+          "greater_equal": ">=", "equal": "==", "not_equal": "!="}  # fmt: skip
+
+
 def _operation(program: Program, i: int) -> str:
     op, dtype, args = program.code[i]
-    text = ", ".join([f"v{a}" if a >= 0 else f"s{-1 - a}" for a in args])
-    return f"v{len(program.loads) + i} = {op}({text}): {dtype}"
+    names = [f"v{a}" if a >= 0 else f"s{-1 - a}" for a in args]
+    text = f" {_INFIX[op]} ".join(names) if op in _INFIX else f"{op}({', '.join(names)})"
+    usual = {"bool", *program.loads[:1]}
+    return f"v{len(program.loads) + i} = {text}" + ("" if dtype in usual else f"  ({dtype})")
 
 
 def _barriers(schedule: Schedule) -> list[str]:

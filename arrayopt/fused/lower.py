@@ -170,7 +170,8 @@ class _Lowering:
             else:
                 self.buffer[j] = self._new_buffer()
                 arrays.append((part, self.buffer[j]))
-        return Run(call, values, arrays, numbers)
+        answers = [graph.nodes[j] for j, _ in self._answers(i)]
+        return Run(call, values, answers, arrays, numbers)
 
     def _answers(self, i: int) -> list[tuple[int, int | None]]:
         """The values that a call gives, each with its part."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from arrayopt.fused.probe import Call as LibraryCall
+from arrayopt.fused.traced import Traced
 
 
 def kind(dtype: str) -> str:
@@ -119,6 +120,7 @@ class Run:
 
     call: LibraryCall
     values: dict[int, tuple[str, int, str]]  # by id of the node: ("array" or "number", place, dtype)
+    answers: list[Traced]  # what it answers, as recorded
     arrays: list[tuple[int | None, int]]  # part (None: the whole), buffer
     numbers: list[tuple[int | None, int]]  # part, place among the numbers known
 

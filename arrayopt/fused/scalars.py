@@ -162,7 +162,7 @@ def _expression(operation: Operation, scope: dict[str, Any]) -> str:
         return _converted(args[0], dtype, scope)
     scope.setdefault(op, host.FUNCTIONS[op])
     text = _INFIX[op].join(args) if op in _INFIX else f"{op}({', '.join(args)})"
-    wraps = "int" in dtype and dtype != "int" and op in host.WRAPPING
+    wraps = (dtype == "bool" or ("int" in dtype and dtype != "int")) and op in host.WRAPPING
     return _converted(text, dtype, scope) if wraps else text
 
 

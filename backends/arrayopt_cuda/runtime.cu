@@ -68,7 +68,7 @@ template <class T> __device__ inline T remainder_real(T x, T y) {
 }
 template <class T> __device__ inline T floor_divide_real(T x, T y) {
     if (y == 0) return x / y;
-    const T q = (x - remainder_real(x, y)) / y, whole = floor(q);
+    const T r = fmod(x, y), q = (x - r) / y - (T)(r != 0 && (r < 0) != (y < 0)), whole = floor(q);
     return q == 0 ? copysign((T)0, x / y) : q - whole > (T)0.5 ? whole + 1 : whole;
 }
 __device__ inline float remainder_of(float x, float y) { return remainder_real(x, y); }
