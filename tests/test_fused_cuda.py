@@ -1,8 +1,8 @@
 """The engine ``cuda`` where there is no GPU.
 
-Every test here is an emulation, but for those of nvcc, of CuPy's own functions and of messages: the kernels are compiled
-by g++ with ``cuda_on_host.h``, and run in the host's memory by `OnHost`, which stands for a GPU and its driver. Nothing
-here has met a GPU.
+Every test here is an emulation, but for those of nvcc, of CuPy's own functions and of messages: the kernels are
+compiled by g++ with ``cuda_on_host.h``, and run in the host's memory by `OnHost`, which stands for a GPU and its
+driver. Nothing here has met a GPU.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import importlib.util
 import itertools
 import shutil
 import subprocess
+import sys
 import tempfile
 import threading
 import types
@@ -24,14 +25,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-import arrayopt
-from arrayopt.dispatch import backend_named
-from arrayopt.fused import engines, words
-from arrayopt.fused.program import Arithmetic, Instruction, Number, Operation, Program, Schedule, Stage
-from arrayopt.fused.program import kind as kind_of
-from arrayopt.fused.scalars import function
-from arrayopt.layout import Spots
 from arrayopt_conformance.harness.compare import assert_near, assert_same
 from arrayopt_conformance.harness.data import SMALL, gradients, parameters
 from arrayopt_conformance.harness.fused import rule, stepped
@@ -42,6 +35,14 @@ from arrayopt_cuda import emit
 from arrayopt_cuda.driver import CupyDriver
 from arrayopt_cuda.engine import CudaEngine
 from arrayopt_cuda.words import WORDS
+
+import arrayopt
+from arrayopt.dispatch import backend_named
+from arrayopt.fused import engines, words
+from arrayopt.fused.program import Arithmetic, Instruction, Number, Operation, Program, Schedule, Stage
+from arrayopt.fused.program import kind as kind_of
+from arrayopt.fused.scalars import function
+from arrayopt.layout import Spots
 
 FEW = 8 * 2.0**-52
 emulated = pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
@@ -92,7 +93,9 @@ def built(text: str, name: str) -> tuple[Any, str, bool]:
     header = Path(__file__).with_name("cuda_on_host.h")
     begins = text.index("// What the text of every kernel begins with")
     whole = f'{text[:begins]}#include "{header}"\n{text[begins:]}'
-    whole += f'extern "C" void start(int b, int t, bool waits, void **args) {{ launch({name}, b, t, waits, args); }}\n'
+    whole += (
+        f'extern "C" void start(int b, int t, bool waits, void **args) {{ launch({name}, b, t, waits, args); }}\n'
+    )
     path = folder() / f"{hashlib.sha256(whole.encode()).hexdigest()[:20]}.cpp"
     path.write_text(whole)
     command = ["g++", "-O1", "-std=c++17", "-w", "-shared", "-fPIC", str(path), "-o", str(path.with_suffix(".so"))]
@@ -108,7 +111,7 @@ def folder() -> Path:
 
 def is_counter(x: Any) -> bool:
     """What Torch keeps in the host's memory."""
-    return x.ndim == 0 and "int" in str(x.dtype)
+    return x.ndim == 0 and str(x.dtype).endswith("int32")
 
 
 def emulate(library: str, monkeypatch: pytest.MonkeyPatch, in_host: Callable[[Any], bool] | None = None) -> OnHost:
@@ -305,12 +308,31 @@ def test_emulated_arrays_lie_in_any_order(name: str, of_params: str, of_gradient
 
 
 @emulated
+def test_emulated_tensors_lie_in_any_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library meets numbers of the device as 0-d tensors."""
+    torch = pytest.importorskip("torch")
+    gpu, library = emulate("torch", monkeypatch), libraries()["torch"]
+    params, days = parameters(library, "float64", {"w": (6, 5)}), gradients(library, "float64", {"w": (5, 6)})
+    tx = FAMOUS["clipped"]()
+    plain = run(tx, params, [{"w": day["w"].T.contiguous()} for day in days])
+    state, step = tx.init(params), arrayopt.fused_step(tx, engine="cuda")
+    for k, day in enumerate(days):
+        assert step({"w": params["w"]}, {"w": day["w"].T}, state)[0]["w"] is params["w"]
+        assert_near(params, plain.params[k], FEW, "the parameters ")
+    assert gpu.reads == 0 and torch.is_tensor(params["w"])
+
+
+@emulated
 def test_emulated_broadcasts_and_library_calls_stay_on_the_device(gpu: OnHost) -> None:
     def formula(xp: Any, g: Any, slots: Any, p: Any) -> Any:
         rows = xp.sum(g, axis=1, keepdims=True)
         largest = xp.max(xp.matmul(g, xp.permute_dims(p, (1, 0))))
         first = slots[0] + g[0, 0] * largest
-        return g * rows / largest, (first, slots[1] + xp.astype(first > 0, xp.int32), xp.linalg.matrix_norm(g) + 0 * slots[2])
+        return g * rows / largest, (
+            first,
+            slots[1] + xp.astype(first > 0, xp.int32),
+            xp.linalg.matrix_norm(g) + 0 * slots[2],
+        )
 
     rng = np.random.default_rng(0)
     params, days = rng.standard_normal((5, 6)), [rng.standard_normal((5, 6)) for _ in range(3)]
@@ -382,8 +404,9 @@ VALUES: dict[str, list[Any]] = {
     "int64": [0, 1, 5, 2**53 - 1, -(2**53), -1],
     "bool": [False, True],
 }
-INEXACT = frozenset("pow exp expm1 log log1p log2 log10 sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh atan2 "
-                    "hypot logaddexp".split())  # fmt: skip
+INEXACT = frozenset({"pow", "exp", "expm1", "log", "log1p", "log2", "log10", "sin", "cos", "tan", "asin", "acos",
+                     "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "atan2", "hypot",
+                     "logaddexp"})  # fmt: skip
 
 
 def agree_on(word: str, kind: str, args: tuple[Any, ...]) -> bool:
@@ -491,7 +514,12 @@ def test_emulated_words_are_numpys(kind: str, gpu: OnHost) -> None:
     def formula(xp: Any, g: Any, s: Any, p: Any) -> Any:
         x, y, small, *_ = s
         pairs = [(x, small) if "shift" in word or word == "pow" else (x, y) for word in some]
-        return g, (x, y, small, *[getattr(xp, word)(*pair[: arity(word)]) for word, pair in zip(some, pairs, strict=True)])
+        return g, (
+            x,
+            y,
+            small,
+            *[getattr(xp, word)(*pair[: arity(word)]) for word, pair in zip(some, pairs, strict=True)],
+        )
 
     with np.errstate(all="ignore"):
         wanted = [getattr(xp, word)(*[x, second(word)][: arity(word)]) for word in some]
@@ -598,12 +626,164 @@ def test_nvcc_compiles_the_kernels(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         stores = tuple([(1 + k, 1 + k, answer) for k, (_, answer) in enumerate(words_)])
         gpu.compile(emit.source(Program((kind,), code, stores, (), "", True, False)), "run")
     bodies = [text.removeprefix(emit.preamble()) for text, _ in gpu.texts]
-    renamed = [b.replace("__global__ void run(", f"__global__ void run{k}(") for k, b in enumerate(dict.fromkeys(bodies))]
+    renamed = [
+        b.replace("__global__ void run(", f"__global__ void run{k}(") for k, b in enumerate(dict.fromkeys(bodies))
+    ]
     renamed = [b.replace("void numbers(", f"void numbers{k}(") for k, b in enumerate(renamed)]
     path = tmp_path / "kernels.cu"
     path.write_text(emit.preamble() + "\n".join(renamed))
-    unsigned = ["-diag-suppress", "186"]  # is a number without a sign less than 0? It is not; templates ask all the same
-    command = ["nvcc", "-ptx", "-std=c++17", "-Werror", "all-warnings", *unsigned, str(path), "-o", str(tmp_path / "kernels.ptx")]
+    options = "-ptx -std=c++17 -Werror all-warnings -diag-suppress 186"  # 186: templates ask whether x < 0
+    command = ["nvcc", *options.split(), str(path), "-o", str(tmp_path / "kernels.ptx")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / "kernels.ptx").read_text().count(".entry") == len(renamed) + 1
+
+
+def test_what_is_missing_is_said() -> None:
+    """Arrays in the host's memory are not for this engine, whether there is a GPU or not."""
+    for name in {"torch"} & set(libraries()):
+        engine = CudaEngine(backend_named(name))
+        assert engine.missing([libraries()[name].asarray(np.ones(3))]) == "no array lies on a GPU"
+
+
+def test_cupy_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "cupy" else found(name))
+    assert CupyDriver("torch").missing() == "CuPy is not installed (pip install 'arrayopt[cupy]')"
+    engine = CudaEngine(backend_named("torch"))
+    elsewhere = types.SimpleNamespace(is_cuda=True, device=types.SimpleNamespace(index=1))
+    monkeypatch.setattr(sys.modules[CudaEngine.__module__], "is_array", lambda x: True)
+    assert engine.missing([elsewhere]) == "CuPy is not installed (pip install 'arrayopt[cupy]')"
+    other = types.SimpleNamespace(is_cuda=True, device=types.SimpleNamespace(index=0))
+    assert str(engine.missing([elsewhere, other])).startswith("the arrays lie on several devices: ")
+
+
+def test_a_gpu_is_asked_for() -> None:
+    cupy = pytest.importorskip("cupy")
+    if cupy.is_available():
+        pytest.skip("there is one")
+    assert CupyDriver("cupy").missing() == "CuPy finds no GPU"
+
+
+def shell(x: Any) -> Any:
+    """A CuPy array around memory of the host: enough to be asked where it lies, not to be computed with."""
+    cupy = pytest.importorskip("cupy")
+    memory = cupy.cuda.UnownedMemory(x.ctypes.data, x.nbytes, x, 0)
+    return cupy.ndarray(x.shape, x.dtype, memptr=cupy.cuda.MemoryPointer(memory, 0), strides=x.strides)
+
+
+def test_cupy_arrays_tell_where_they_lie() -> None:
+    library = backend_named("cupy")
+    pytest.importorskip("cupy")
+    x = np.arange(12.0).reshape(3, 4)
+    for plain in (x, x[1:], x.reshape(-1)[:1]):
+        found = library.layout(shell(plain))
+        assert found == backend_named("numpy").layout(plain)
+        assert library.addresses([shell(plain)]) == [plain.ctypes.data]
+        assert library.all_plain([shell(plain)])
+    across = library.layout(shell(x.T))
+    assert across is not None and across.strides == (8, 32)
+    assert not library.all_plain([shell(x), shell(x.T)])
+    assert library.layout(x) is None  # NumPy's
+
+
+# -- the driver, on a stand-in for CuPy --------------------------------------------------------------------------
+
+
+class StandIn(types.SimpleNamespace):
+    """As much of CuPy as the driver calls, over the host's memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.launches: list[Any] = []
+        self.copying = True  # copies take time: events are not done
+        self.streams: list[Any] = [types.SimpleNamespace(ptr=7)]
+        self.pinned = 0
+        stand_in = self
+
+        class Event:
+            def __init__(self, *, disable_timing: bool) -> None:
+                assert disable_timing
+
+            def record(self, stream: Any) -> None:
+                assert stream is stand_in.streams[-1]
+
+            @property
+            def done(self) -> bool:
+                return not stand_in.copying
+
+        class Module:
+            def __init__(self, *, code: str, options: tuple[str, ...]) -> None:
+                assert code == "text" and options == ("-std=c++17",)
+
+            def get_function(self, name: str) -> Any:
+                return lambda *args: stand_in.launches.append((name, *args))
+
+        self.RawModule = Module
+        self.is_available = lambda: True
+        runtime = types.SimpleNamespace(memcpyHostToDevice=1, memcpyAsync=self.copy)
+        self.cuda = types.SimpleNamespace(
+            Device=self.device,
+            Event=Event,
+            Stream=types.SimpleNamespace(from_external=lambda stream: self.entered(stream.cuda_stream)),
+            get_current_stream=lambda: self.streams[-1],
+            alloc_pinned_memory=self.memory,
+            runtime=runtime,
+        )
+
+    def device(self, index: int = 0) -> Any:
+        @contextmanager
+        def current() -> Iterator[None]:
+            yield
+
+        found: Any = current()
+        found.id = index
+        return found
+
+    def entered(self, ptr: int) -> Any:
+        @contextmanager
+        def current() -> Iterator[None]:
+            self.streams.append(types.SimpleNamespace(ptr=ptr))
+            yield
+            self.streams.pop()
+
+        found: Any = current()
+        found.ptr = ptr
+        return found
+
+    def memory(self, size: int) -> Any:
+        self.pinned += 1
+        return Pinned(size)
+
+    def copy(self, to: int, source: int, size: int, direction: int, stream: int) -> None:
+        assert direction == 1 and stream == self.streams[-1].ptr
+        ctypes.memmove(to, source, size)
+
+
+class Pinned(bytearray):
+    """Memory that tells its address."""
+
+    @property
+    def ptr(self) -> int:
+        return ctypes.addressof((ctypes.c_char * len(self)).from_buffer(self))
+
+
+def test_the_driver_launches_in_torchs_stream_and_uploads_by_way_of_pinned_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    torch = pytest.importorskip("torch")
+    cupy, driver = StandIn(), CupyDriver("torch")
+    monkeypatch.setattr(CupyDriver, "_cupy", cupy)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: types.SimpleNamespace(cuda_stream=99))
+    tensor = types.SimpleNamespace(is_cuda=True, device=types.SimpleNamespace(index=3))
+    assert driver.place(tensor) == 3 and driver.place(torch.ones(2)) is None and driver.place(1.5) is None
+    with driver.on(tensor) as stream:
+        assert stream == (3, 99)
+        driver.launch(driver.compile("text", "run"), 5, 256, [1, 2])
+        assert cupy.launches == [("run", (5,), (256,), (1, 2))]
+        for k in range(4):
+            found, given = np.zeros(700), np.arange(700.0) + k
+            driver.upload(given, found.ctypes.data)
+            np.testing.assert_array_equal(found, given)
+            cupy.copying = k == 0  # then the first two are done
+    assert cupy.pinned == 2

@@ -285,7 +285,7 @@ def check_writable(
             raise ValueError(
                 f"fused_step: {names.path(p)} must have a place in memory for each entry; got one that is expanded."
             )
-    for a, b in Ranges(layouts.items()).overlapping():
+    for a, b in map(sorted, Ranges(layouts.items()).overlapping()):
         if library is None or library.shares_memory(leaves[a], leaves[b]):
             raise ValueError(
                 f"fused_step: {names.path(a)} and {names.path(b)} share memory, and both are updated in place. Keep "

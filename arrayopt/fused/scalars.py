@@ -47,7 +47,7 @@ class Numbers:
     def scalar(self, s: int, x: Any, is_number: bool) -> int:
         """The place of a value, or of a Python number, in what stage ``s`` answers."""
         wanted = self._scalars.setdefault(s, {})
-        key = (type(x), math.copysign(1.0, x) if x == 0 else x) if is_number and not isinstance(x, complex) else x
+        key: Any = (type(x), math.copysign(1.0, x) if x == 0 else x) if is_number and not isinstance(x, complex) else x
         return wanted.setdefault((is_number, key, x), len(wanted))
 
     def scalars(self, s: int, xs: tuple[Any, ...]) -> list[int]:
@@ -123,7 +123,9 @@ class Numbers:
             op = "astype"
         elif op != "astype" and op not in host.FUNCTIONS:
             raise NotRecordable(f"{op} of a number")
-        if op not in host.COMPLEX and any([dtypes.is_complex(x.dtype) for x in (node, *node.args) if isinstance(x, Traced)]):
+        if op not in host.COMPLEX and any(
+            [dtypes.is_complex(x.dtype) for x in (node, *node.args) if isinstance(x, Traced)]
+        ):
             raise NotRecordable(f"{op} of a complex number")
         held = {"f": "float64", "c": "complex128"}.get(kind(dtype), dtype)  # real numbers stay double
         return Operation(op, held, self._operands(i, made))

@@ -41,7 +41,9 @@ class Bound:
 
     def __init__(self, schedule: Schedule, arrays: dict[int, Any], host: frozenset[int], compile: Compile) -> None:
         self.schedule, self.plan = schedule, Plan(schedule, host)
-        used = {a for stage in schedule.stages for launch in stage.launches for site in launch.sites for a in site.arrays}
+        used = {
+            a for stage in schedule.stages for launch in stage.launches for site in launch.sites for a in site.arrays
+        }
         self.why_not = "an array lies in the host's memory" if used & host else self.plan.why_not
         self.rooms = _Rooms()
         if self.why_not is not None:

@@ -1,8 +1,8 @@
 """From a program to the text of its kernel.
 
-A block takes one task after another: some thousands of entries of one site. What is done at one entry is written down
-once, as a function of the kernel. It is applied to four neighbours at a time where every array begins at a multiple of
-16 bytes, and to one at a time elsewhere and at the end.
+A block takes one task after another: some thousands of entries of one site. What is done at one entry is written
+down once, as a function within the kernel. It is applied to four neighbours at a time where every array begins at a
+multiple of 16 bytes, and to one at a time elsewhere and at the end.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Where the single numbers of a step are known: to the host, or only to the device.
 
-What is computed from Python numbers and from arrays in the host's memory is computed on the host, and handed over with
-a launch. All else stays on the device, in cells of a buffer, and is computed there: reading it would make the host wait.
+What is made of Python numbers and of arrays in the host's memory is computed on the host, and handed over with a
+launch. All else stays on the device, in cells of a buffer, and is computed there: to read it, the host would have to
+wait.
 """
 
 from __future__ import annotations
@@ -73,6 +74,7 @@ class Plan:
         self.written: list[tuple[int, Value]] = []
         self._known: dict[int, Value] = {}
         self._numbers: dict[tuple[str, str], Value] = {}
+        self.reads: list[tuple[int, int]] = []
         self._made: list[Value] = []  # what is read or computed, in order
         self._kernels: list[list[Value]] = [[] for _ in range(len(schedule.stages) + 1)]
         self._writes: list[list[tuple[int, str, Value]]] = [[] for _ in self._kernels]
@@ -130,10 +132,9 @@ class Plan:
         self._use(self._known[place])
 
     def _value(self, number: Number, results: list[Value]) -> Value:
-        if number.source == "known":
-            return self._known[number.value]
-        if number.source == "result":
-            return results[number.value]
+        place: int = number.value
+        if number.source != "number":
+            return self._known[place] if number.source == "known" else results[place]
         key = (type(number.value).__name__, repr(number.value))
         if key not in self._numbers:
             value = self._numbers[key] = Value(kind(key[0]), on_host=True)
@@ -281,4 +282,3 @@ def _why_not(schedule: Schedule) -> str | None:
 
 def _is_odd(x: Any) -> bool:
     return isinstance(x, complex) or (isinstance(x, int) and not -(2**63) <= x < 2**63)
-

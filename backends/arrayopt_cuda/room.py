@@ -20,7 +20,7 @@ class Work(NamedTuple):
     """What a launch is to do, on the device."""
 
     tasks: int
-    count: int
+    how_many: int
     segments: int
     sums: int
     partial: int
@@ -142,7 +142,9 @@ class Handed:
             kinds = "".join(["d" if value.kind == "f" else "q" for value in some])
             form = struct.Struct(f"={kinds}{8 * (VALUES - len(some))}x")
             cells = [value.cell or 0 for value in some] + [0] * (VALUES - len(some))
-            self._parts.append((slice(first, first + len(some)), form, struct.pack(f"={VALUES}iii", *cells, len(some), 0)))
+            self._parts.append(
+                (slice(first, first + len(some)), form, struct.pack(f"={VALUES}iii", *cells, len(some), 0))
+            )
 
     def structures(self, numbers: Sequence[Any]) -> list[npt.NDArray[Any]]:
         """The numbers, each structure an array of one entry."""

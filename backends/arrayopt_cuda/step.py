@@ -104,10 +104,10 @@ class Step:
 
     def _launch(self, s: int, n: int, launch: BoundLaunch, table: Table) -> None:
         work, room = table.works[n], self._room
-        if work.count:
+        if work.how_many:
             where = table.at + 8 * self._bound.stages[s].offsets[n]
-            args = (where, work.tasks, work.count, len(launch.sites), room.rows(s, n), room.at, work.partial)
-            self._driver.launch(launch.kernel, min(work.count, _BLOCKS), THREADS, args)
+            args = (where, work.tasks, work.how_many, len(launch.sites), room.rows(s, n), room.at, work.partial)
+            self._driver.launch(launch.kernel, min(work.how_many, _BLOCKS), THREADS, args)
         if work.sums:
             self._driver.launch(self._bound.combine, work.sums, THREADS, (work.segments, work.partial, room.at))
         if launch.kernel is None or table.odd[n]:
@@ -154,7 +154,9 @@ class Step:
         for part, place in run.arrays:
             x = self._arrays[place] = found if part is None else found[part]
             if self._driver.place(x) is None:
-                raise ValueError(f"fused_step: what {run.call.path} answers must lie on the device; it is the host's.")
+                raise ValueError(
+                    f"fused_step: what {run.call.path} answers must lie on the device; it is the host's."
+                )
         for part, place in run.numbers:
             self._keep(self._plan.known(place), found if part is None else found[part])
 

@@ -23,14 +23,14 @@ _OURS = {"maximum": "maximum", "minimum": "minimum", "sign": "sign", "logaddexp"
          "bitwise_right_shift": "shift_right"}  # fmt: skip
 _TESTS = {"isfinite": "is_finite", "isinf": "is_inf", "isnan": "is_nan"}
 _ROUNDING = {"floor": "floor", "ceil": "ceil", "trunc": "trunc", "round": "rint"}
-_MATH = frozenset(
-    "sqrt exp expm1 log log1p log2 log10 sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh atan2 hypot "
-    "copysign".split()
-)
-_ALIASES = frozenset("astype hand_on copy full real conj".split())
+_MATH = frozenset({"sqrt", "exp", "expm1", "log", "log1p", "log2", "log10", "sin", "cos", "tan", "asin", "acos",
+                   "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "atan2", "hypot",
+                   "copysign"})  # fmt: skip
+_ALIASES = frozenset({"astype", "hand_on", "copy", "full", "real", "conj"})
+_SPECIAL = frozenset({"abs", "negative", "where", "imag", "signbit", "logical_not", "bitwise_invert", "recip"})
 
-WORDS = frozenset({*_REAL, *_BITS, *COMPARE, *_LOGIC, *_OURS, *_TESTS, *_ROUNDING, *_MATH, *_ALIASES, "abs", "negative",
-                   "where", "imag", "signbit", "logical_not", "bitwise_invert", "recip"})  # fmt: skip
+WORDS = frozenset({*_REAL, *_BITS, *COMPARE, *_LOGIC, *_OURS, *_TESTS, *_ROUNDING}) | _MATH | _ALIASES | _SPECIAL
+"""Every word that there is an expression for."""
 
 
 class Operand(NamedTuple):

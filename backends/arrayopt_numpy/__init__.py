@@ -82,9 +82,14 @@ def _knows_struct() -> bool:
 
 
 def _where(condition: Any, x: Any, y: Any, out: Any) -> Any:
+    """``numpy.where`` into an array, which may be x or y itself."""
     import numpy as np
 
-    np.copyto(out, y)
+    if out is x:
+        np.copyto(out, y, where=np.logical_not(condition))
+        return out
+    if out is not y:
+        np.copyto(out, y)
     np.copyto(out, x, where=condition)
     return out
 
