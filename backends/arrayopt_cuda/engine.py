@@ -51,7 +51,11 @@ class CudaEngine:
 
     def carry_out(self, schedule: Schedule, leaves: list[Any], spots: Spots) -> dict[int, Any]:
         """Runs a step; for each place that holds a Python number, the number that belongs there now."""
-        like = next(x for x in leaves if is_array(x) and self.driver.place(x) is not None)
+        like = next((x for x in leaves if self.driver.place(x) is not None), None)
+        if like is None:
+            raise ValueError(
+                "fused_step: arrays must lie on the device that they lay on at first; none lies on a GPU."
+            )
         with self.driver.on(like) as stream:
             bound: Bound | None = schedule.bound
             if bound is None:

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from arrayopt.backend import Backend
-from arrayopt_cuda.bound import Bound
+from arrayopt_cuda.bound import Bound, Numbers
 from arrayopt_cuda.driver import Driver
 from arrayopt_cuda.emit import THREADS, VALUES
 from arrayopt_cuda.numbers import Value
@@ -31,15 +30,21 @@ class Table(NamedTuple):
 
     Attributes:
       at: where it lies.
-      key: what it was made of.
+      addresses: what was put there.
       odd: for each launch the sites that the library must do.
       works: for each launch what is left to do.
+      donated: stands for the donated arrays that it was made for; None if it was made array by array.
+      fresh: the addresses of the other leaves.
+      moving: the entries that are addresses of those, and of which.
     """
 
     at: int
-    key: Any
+    addresses: Numbers
     odd: list[tuple[int, ...]]
     works: list[Work]
+    donated: Any = None
+    fresh: Sequence[int] = ()
+    moving: tuple[Numbers, Numbers] | None = None
 
 
 class Room:
@@ -52,6 +57,7 @@ class Room:
       like: an array of the device.
 
     Attributes:
+      place: the device.
       cells: the numbers, as real ones and as whole ones: the same memory.
       at: where they lie.
       tables: the last table of each stage.
@@ -62,7 +68,8 @@ class Room:
         self._kept: dict[Any, tuple[Any, int]] = {}
         cells: Any = backend.empty((max(len(bound.plan.cells), 1),), "float64", like)
         self.cells = cells, cells.view(backend.dtype("int64"))
-        self.at = self._address(cells)
+        self.place, self.at = driver.place(cells), self._address(cells)
+        self._works: dict[Any, Work] = {}
         self.tables: list[Table | None] = [None] * len(bound.stages)
         self._varying = Handed(bound.plan.varying)
         self.set(Handed(bound.plan.constants), [value.number for value in bound.plan.constants])
@@ -72,7 +79,7 @@ class Room:
         assert layout is not None
         return layout.address
 
-    def put(self, key: Any, values: npt.NDArray[Any], anew: bool = False) -> int:
+    def put(self, key: Any, values: Numbers, anew: bool = False) -> int:
         """Where some values lie on the device. Those of a key stay as they are, unless they are put there anew."""
         kept = self._kept.get(key)
         if kept is None:
@@ -83,14 +90,20 @@ class Room:
             self.driver.upload(values, kept[1])
         return kept[1]
 
-    def table(self, s: int, addresses: list[int], key: Any, odd: list[tuple[int, ...]]) -> Table:
+    def table(self, s: int, addresses: Numbers, odd: list[tuple[int, ...]], *rest: Any) -> Table:
         """A new table for a stage."""
-        at = self.put(("table", s), np.array(addresses, dtype=np.int64), anew=True)
+        at = self.put(("table", s), addresses, anew=True)
         works = [self._work(s, n, sites) for n, sites in enumerate(odd)]
-        found = self.tables[s] = Table(at, key, odd, works)
+        found = self.tables[s] = Table(at, addresses, odd, works, *rest)
         return found
 
     def _work(self, s: int, n: int, odd: tuple[int, ...]) -> Work:
+        key = s, n, odd
+        if key not in self._works:
+            self._works[key] = self._new_work(s, n, odd)
+        return self._works[key]
+
+    def _new_work(self, s: int, n: int, odd: tuple[int, ...]) -> Work:
         launch = self.bound.stages[s].launches[n]
         if launch.kernel is None:
             return Work(0, 0, 0, 0, 0)
@@ -146,7 +159,7 @@ class Handed:
                 (slice(first, first + len(some)), form, struct.pack(f"={VALUES}iii", *cells, len(some), 0))
             )
 
-    def structures(self, numbers: Sequence[Any]) -> list[npt.NDArray[Any]]:
+    def structures(self, numbers: Sequence[Any]) -> list[Numbers]:
         """The numbers, each structure an array of one entry."""
         packed = [form.pack(*numbers[part]) + rest for part, form, rest in self._parts]
         return [np.frombuffer(text, dtype=f"V{len(text)}") for text in packed]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, cast
+
+import numpy as np
 
 from arrayopt.fused.program import Run
 from arrayopt.fused.runner import uninterrupted
@@ -88,19 +91,43 @@ class Step:
         """The addresses of a stage: those of before, or new ones."""
         stage, spots, held = self._bound.stages[s], self._spots, self._room.tables[s]
         if spots.plain and stage.last < spots.leaves:
-            donated: Any = spots.donated
-            if held is not None and held.key[0] is donated and held.key[1] == spots.fresh:
-                return held
-            known = donated.addresses | dict(zip(donated.fresh, spots.fresh, strict=True))
-            addresses = [known[a] for a in stage.places]
-            return self._room.table(s, addresses, (donated, spots.fresh), [() for _ in stage.launches])
+            return self._plain_table(s, held)
         layouts = [spots.layouts[a] or self._backend.layout(self._arrays[a]) for a in stage.places]
-        addresses = [0 if layout is None else layout.address for layout in layouts]
+        addresses = np.array([0 if layout is None else layout.address for layout in layouts], dtype=np.int64)
         parts = zip(stage.launches, stage.offsets, stage.offsets[1:], strict=False)
         odd = [launch.odd(layouts[start:stop]) for launch, start, stop in parts]
-        if held is not None and held.key == (None, addresses) and held.odd == odd:
+        if held is not None and held.odd == odd and np.array_equal(held.addresses, addresses):
             return held
-        return self._room.table(s, addresses, (None, addresses), odd)
+        self._check(stage.places)
+        return self._room.table(s, addresses, odd)
+
+    def _plain_table(self, s: int, held: Table | None) -> Table:
+        """The same where all arrays are leaves and C-contiguous: only gradients are looked up anew."""
+        places, donated, fresh = self._bound.stages[s].places, cast(Any, self._spots.donated), self._spots.fresh
+        if held is None or held.donated is not donated or held.moving is None:
+            self._check(places)
+            known = donated.addresses | dict(zip(donated.fresh, fresh, strict=True))
+            order = {a: k for k, a in enumerate(donated.fresh)}
+            where = np.array([k for k, a in enumerate(places) if a in order], dtype=np.intp)
+            which = np.array([order[a] for a in places if a in order], dtype=np.intp)
+            addresses = np.array([known[a] for a in places], dtype=np.int64)
+            odd: list[tuple[int, ...]] = [() for _ in self._bound.stages[s].launches]
+            return self._room.table(s, addresses, odd, donated, fresh, (where, which))
+        if held.fresh == fresh or not len(held.moving[0]):
+            return held
+        self._check([places[k] for k in held.moving[0]])
+        held.addresses[held.moving[0]] = np.array(fresh, dtype=np.int64)[held.moving[1]]
+        return self._room.table(s, held.addresses, held.odd, donated, fresh, held.moving)
+
+    def _check(self, places: Sequence[int]) -> None:
+        """Raises ValueError if arrays lie elsewhere: their addresses would mean nothing to the kernels."""
+        place = self._driver.place
+        elsewhere = [a for a in places if self._arrays[a] is not None and place(self._arrays[a]) != self._room.place]
+        if elsewhere:
+            where = getattr(self._arrays[elsewhere[0]], "device", None)
+            raise ValueError(
+                f"fused_step: arrays must lie on the device that they lay on at first; got one on {where}."
+            )
 
     def _launch(self, s: int, n: int, launch: BoundLaunch, table: Table) -> None:
         work, room = table.works[n], self._room

@@ -69,6 +69,9 @@ class _Body:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.before: dict[str, str] = {}  # what is made of the scalars before the loop
+        looked_at = {a for code in program.code for a in code.args} | {value for _, value in program.reduces}
+        stored = {value for value, _, dtype in program.stores if dtype == program.dtype(value)}
+        self.rounded_later = stored - looked_at  # casts to 16 bits that storing makes anyway
 
     def text(self) -> Iterator[str]:
         program = self.program
@@ -98,7 +101,7 @@ class _Body:
     def _code(self) -> Iterator[str]:
         n = len(self.program.loads)
         for k, (op, dtype, args) in enumerate(self.program.code):
-            yield f"v{n + k} = {self._expression(op, dtype, args)}"
+            yield f"v{n + k} = {self._expression(n + k, op, dtype, args)}"
 
     # -- operands ------------------------------------------------------------------------------------------
 
@@ -134,12 +137,12 @@ class _Body:
 
     # -- operations ----------------------------------------------------------------------------------------
 
-    def _expression(self, op: str, dtype: str, args: tuple[int, ...]) -> str:
+    def _expression(self, value: int, op: str, dtype: str, args: tuple[int, ...]) -> str:
         kind = REGISTERS.get(dtype, dtype)
         if op in _COMPARE:
             a, b = [self._as(x, self._common(args)) for x in args]
             return f"{a} {_COMPARE[op]} {b}"
-        if op == "astype" and dtype in REGISTERS:
+        if op == "astype" and dtype in REGISTERS and value not in self.rounded_later:
             return f"widen_{dtype}(narrow_{dtype}({self._as(args[0], 'float32')}))"
         special = getattr(self, f"_{op}", None)
         if special is not None:
@@ -186,7 +189,8 @@ class _Body:
     def _bitwise_right_shift(self, kind: str, args: tuple[int, ...]) -> str:
         a, b = [self._as(x, kind) for x in args]
         most = 8 * SIZES[kind] - 1
-        return f"{kind}({a} >> ({b} if ({b} >= 0) & ({b} < {most}) else {kind}({most})))"
+        beyond = f"{kind}(0)" if kind.startswith("u") else f"{kind}({a} >> {kind}({most}))"
+        return f"{kind}({a} >> {b}) if ({b} >= 0) & ({b} <= {most}) else {beyond}"
 
     def _negative(self, kind: str, args: tuple[int, ...]) -> str:
         return f"{kind}(-{self._as(args[0], kind)})"
