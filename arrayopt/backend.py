@@ -88,8 +88,11 @@ class Backend:
     engines: Sequence[str] = ("eager",)
     """Names of the engines that may serve this library, the best first."""
 
+    in_place = False
+    """Whether arrays of this library can be written to."""
+
     def layout(self, x: Any) -> Layout | None:
-        """How ``x`` lies in the host's or the device's memory; None if it is not to be written in place."""
+        """How ``x`` lies in the host's or the device's memory; None if it is no plain array."""
         del x
         return None
 

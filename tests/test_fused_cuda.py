@@ -67,6 +67,9 @@ class OnHost:
     def place(self, x: Any) -> int | None:
         return None if not hasattr(x, "dtype") or self.in_host(x) else 0
 
+    def all_at(self, place: Any, xs: Sequence[Any]) -> bool:
+        return all([self.place(x) == place for x in xs])
+
     @contextmanager
     def on(self, like: Any) -> Iterator[int]:
         assert self.place(like) == 0
@@ -320,6 +323,24 @@ def test_emulated_tensors_lie_in_any_order(monkeypatch: pytest.MonkeyPatch) -> N
         assert step({"w": params["w"]}, {"w": day["w"].T}, state)[0]["w"] is params["w"]
         assert_near(params, plain.params[k], FEW, "the parameters ")
     assert gpu.reads == 0 and torch.is_tensor(params["w"])
+
+
+@emulated
+def test_emulated_arrays_that_moved_away_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = pytest.importorskip("torch")
+    away: list[Any] = []
+    emulate("torch", monkeypatch, lambda x: is_counter(x) or any([x is y for y in away]))
+    tx = FAMOUS["adamw"]()
+    params, grads = {"w": torch.ones(4)}, {"w": torch.ones(4)}
+    state, step = tx.init(params), arrayopt.fused_step(tx, engine="cuda")
+    step(params, grads, state)
+    message = "fused_step: arrays must lie on the device that they lay on at first; "
+    away.append(torch.ones(4))
+    with pytest.raises(ValueError, match=f"^{message}got one on cpu.$"):
+        step(params, {"w": away[0]}, state)
+    away += [params["w"], state[0].mu["w"], state[0].nu["w"]]
+    with pytest.raises(ValueError, match=f"^{message}none lies on a GPU.$"):
+        step(params, {"w": away[0]}, state)
 
 
 @emulated
@@ -685,6 +706,8 @@ def test_cupy_arrays_tell_where_they_lie() -> None:
     assert across is not None and across.strides == (8, 32)
     assert not library.all_plain([shell(x), shell(x.T)])
     assert library.layout(x) is None  # NumPy's
+    driver = CupyDriver("cupy")
+    assert driver.place(shell(x)) == 0 and driver.place(x) is None and driver.all_at(0, [shell(x), shell(x)])
 
 
 # -- the driver, on a stand-in for CuPy --------------------------------------------------------------------------
@@ -776,6 +799,7 @@ def test_the_driver_launches_in_torchs_stream_and_uploads_by_way_of_pinned_memor
     monkeypatch.setattr(CupyDriver, "_cupy", cupy)
     monkeypatch.setattr(torch.cuda, "current_stream", lambda device: types.SimpleNamespace(cuda_stream=99))
     tensor = types.SimpleNamespace(is_cuda=True, device=types.SimpleNamespace(index=3))
+    assert driver.all_at(-1, [torch.ones(2)]) and not driver.all_at(3, [torch.ones(2)])
     assert driver.place(tensor) == 3 and driver.place(torch.ones(2)) is None and driver.place(1.5) is None
     with driver.on(tensor) as stream:
         assert stream == (3, 99)

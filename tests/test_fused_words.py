@@ -152,6 +152,10 @@ def sets(library: Library, kind: str) -> list[tuple[list[Word], Any, Any]]:
     """Words, and what to try them on: integers where the library defines what it answers."""
     x, y = arguments(library, kind)
     found = applicable(library, EVERYTHING, kind)
+    if kind in FEW and library.name == "torch":  # which divides, and has no remainder where that overflows
+        xp = library.backend.xp
+        others = [word for word in found if word.name not in DIVISIONS]
+        return [(others, x, y), ([w for w in found if w not in others], x, xp.where(xp.isfinite(x / y), y, 3))]
     if kind in FEW:
         return [(found, x, y)]
     if kind == "bool":  # no number: what of arithmetic libraries allow nevertheless

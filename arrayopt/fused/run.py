@@ -121,7 +121,7 @@ class Eagerly(Way):
         if self.library is not None:
             raw_params, raw_state = [_raw(self.library, tree) for tree in (params, state)]
         found: tuple[Any, Any] = self._step(raw_params, raw_state, grads, extra)
-        if self.library is None or not layouts:
+        if self.library is None or not self.library.in_place:
             return found
         news, spec = flatten(found)
         olds = [leaves[p] for p in self.donated]
@@ -145,7 +145,7 @@ class Eagerly(Way):
         library = self.library
         assert library is not None
         ranges = Ranges(layouts.items())
-        fits = [_same_kind(new, old, layouts.get(p)) for new, old, p in zip(news, olds, self.donated, strict=True)]
+        fits = [_same_kind(new, old) for new, old in zip(news, olds, strict=True)]
         for i, (new, old) in enumerate(zip(news, olds, strict=True)):
             layout = library.layout(new) if is_array(new) else None
             if new is not old and layout is not None and ranges.touches(layout):
@@ -165,11 +165,11 @@ def _raw(library: Backend, tree: Any) -> Any:
     return spec.unflatten([library.raw(x) if is_array(x) else x for x in leaves])
 
 
-def _same_kind(new: Any, old: Any, layout: Layout | None) -> bool:
+def _same_kind(new: Any, old: Any) -> bool:
     """Whether a result can be written into the array it replaces."""
-    if layout is None or not is_array(new):
+    if not is_array(new) or not is_array(old):
         return False
-    return tuple(new.shape) == layout.shape and dtypes.name(new.dtype) == dtypes.name(old.dtype)
+    return tuple(new.shape) == tuple(old.shape) and dtypes.name(new.dtype) == dtypes.name(old.dtype)
 
 
 class InKernels(Way):

@@ -25,6 +25,10 @@ class Driver(Protocol):
         """The device that an array lies on; None if that is the host."""
         ...
 
+    def all_at(self, place: Any, xs: Sequence[Any]) -> bool:
+        """Whether arrays of the library all lie on one device."""
+        ...
+
     def on(self, like: Any) -> Any:
         """A context in which launches and uploads go to the device of an array, in the library's current stream.
 
@@ -72,7 +76,13 @@ class CupyDriver:
         """The index of the device that an array lies on; None if that is the host."""
         if self._library == "torch":
             return x.device.index if getattr(x, "is_cuda", False) else None
-        return x.device.id if type(x) is self._cupy.ndarray else None
+        return x.data.device_id if type(x) is self._cupy.ndarray else None
+
+    def all_at(self, place: Any, xs: Sequence[Any]) -> bool:
+        """Whether arrays of the library all lie on one device."""
+        if self._library == "torch":
+            return all([x.get_device() == place for x in xs])
+        return all([x.data.device_id == place for x in xs])
 
     @contextmanager
     def on(self, like: Any) -> Generator[tuple[int, int]]:

@@ -121,12 +121,11 @@ class Step:
 
     def _check(self, places: Sequence[int]) -> None:
         """Raises ValueError if arrays lie elsewhere: their addresses would mean nothing to the kernels."""
-        place = self._driver.place
-        elsewhere = [a for a in places if self._arrays[a] is not None and place(self._arrays[a]) != self._room.place]
-        if elsewhere:
-            where = getattr(self._arrays[elsewhere[0]], "device", None)
+        arrays, place = [self._arrays[a] for a in places], self._room.place
+        if not self._driver.all_at(place, arrays):
+            odd = next(x for x in arrays if self._driver.place(x) != place)
             raise ValueError(
-                f"fused_step: arrays must lie on the device that they lay on at first; got one on {where}."
+                f"fused_step: arrays must lie on the device that they lay on at first; got one on {odd.device}."
             )
 
     def _launch(self, s: int, n: int, launch: BoundLaunch, table: Table) -> None:

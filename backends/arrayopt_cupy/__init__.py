@@ -12,6 +12,7 @@ from arrayopt.layout import Layout
 
 class CupyBackend(Backend):
     engines = ("cuda", "eager")
+    in_place = True
 
     def missing(self) -> str | None:
         absent = super().missing()

@@ -14,6 +14,7 @@ from arrayopt.layout import Layout
 
 class NumpyBackend(Backend):
     engines = ("numba", "tiles", "eager")
+    in_place = True
 
     def settle(self, x: Any) -> Any:
         return self.xp.asarray(x)

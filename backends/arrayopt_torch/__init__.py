@@ -16,6 +16,7 @@ _WITHOUT_OUT = frozenset({"isfinite", "isinf", "isnan", "real", "imag", "conj"})
 
 class TorchBackend(Backend):
     engines = ("numba", "cuda", "tiles", "eager")
+    in_place = True
 
     def counter(self, like: Any) -> Any:
         return self.xp.zeros((), dtype=self.xp.int32, device="cpu")
