@@ -101,7 +101,8 @@ def built(text: str, name: str) -> tuple[Any, str, bool]:
     )
     path = folder() / f"{hashlib.sha256(whole.encode()).hexdigest()[:20]}.cpp"
     path.write_text(whole)
-    command = ["g++", "-O1", "-std=c++17", "-w", "-shared", "-fPIC", str(path), "-o", str(path.with_suffix(".so"))]
+    effort = "-O0" if name == "numbers" else "-O1"
+    command = ["g++", effort, "-std=c++17", "-w", "-shared", "-fPIC", str(path), "-o", str(path.with_suffix(".so"))]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[:4000]
     return ctypes.CDLL(str(path.with_suffix(".so"))).start, name, "reduced<" in text.split('extern "C"', 1)[1]
@@ -183,7 +184,7 @@ FAMOUS: dict[str, Callable[[], Any]] = {
     "scheduled": lambda: arrayopt.adamw(arrayopt.schedules.warmup_cosine_decay_schedule(0.0, 0.1, 2, 10)),
     "adafactor": lambda: arrayopt.adafactor(0.1, min_dim_size_to_factor=4),
 }
-LONG = {"w": (150, 230), "b": (4097,), "s": (), "z": (0, 4)}
+LONG = {"w": (120, 150), "b": (4097,), "s": (), "z": (0, 4)}
 
 
 @emulated
@@ -220,7 +221,7 @@ def test_emulated_the_best_engine_is_this_one(library: Library) -> None:
 @emulated
 @pytest.mark.parametrize(
     ("name", "wanted"),
-    [("adamw", ["numbers", "run"]), ("clipped", ["run", "combine", "numbers", "run"])],
+    [("adamw", ["numbers", "run"]), ("clipped", ["numbers", "run", "combine", "numbers", "run"])],
 )
 def test_emulated_a_step_is_a_few_launches(name: str, wanted: list[str], gpu: OnHost) -> None:
     """However many leaves there are; numbers that lie on the device are never read."""
@@ -231,8 +232,7 @@ def test_emulated_a_step_is_a_few_launches(name: str, wanted: list[str], gpu: On
     step(params, grads, state)
     gpu.launched, gpu.uploads = [], 0
     step(params, grads, state)
-    found = gpu.launched
-    assert (found, gpu.uploads, gpu.reads) == (wanted if name == "adamw" else ["numbers", *wanted], 0, 0)
+    assert (gpu.launched, gpu.uploads) == (wanted, 0)
     step(params, {key: x.copy() for key, x in grads.items()}, state)
     assert gpu.uploads == (1 if name == "adamw" else 2)  # a table for each stage that reads gradients
     assert gpu.reads == 0

@@ -20,7 +20,7 @@ from arrayopt_conformance.harness.compare import host
 from arrayopt_conformance.harness.fused import kernel_engines, rule
 from arrayopt_conformance.libraries import Library
 
-AT_ONCE = 14  # outputs of a kernel: with more, LLVM would no longer look whether it may vectorise
+AT_ONCE = 16  # outputs of a kernel: with more, LLVM would no longer look whether it may vectorise
 
 REALS = [0.0, 0.25, 0.5, 1.0, 1.5, 2.5, 3.0, 88.5, 1e4, 1e30, np.inf, 1e-4, 1e-30]
 VALUES: dict[str, list[Any]] = {
@@ -148,6 +148,11 @@ SHIFTS = _both("bitwise_left_shift", "bitwise_right_shift")
 EVERYTHING = [*words_of(*words.UNARY), *words_of(*words.BINARY), *OPERATORS, *OTHERS]
 
 
+SOME = {f"operator {name}" for name in "add subtract multiply divide floor_divide remainder less".split()} | set(
+    "abs sign sqrt exp maximum logical_or bitwise_left_shift bitwise_right_shift bitwise_and bitwise_invert".split()
+) | {"where", "clip below", "as float32", "as int32", "as bool"}  # fmt: skip
+
+
 def sets(library: Library, kind: str) -> list[tuple[list[Word], Any, Any]]:
     """Words, and what to try them on: integers where the library defines what it answers."""
     x, y = arguments(library, kind)
@@ -173,12 +178,53 @@ def sets(library: Library, kind: str) -> list[tuple[list[Word], Any, Any]]:
 PAIRS = [
     pytest.param(library, engine, kind, id=f"{library}-{engine}-{kind}")
     for library, engine in kernel_engines("numpy", "torch")
-    for kind in (VALUES if (str(library), engine) != ("torch", "numba") else ("float32", "bfloat16", "int32"))
+    for kind in (VALUES if (str(library), engine) != ("torch", "numba") else ("float32", "int32"))
     if kind in library.dtypes or kind not in FEW
 ]
 
 
 @pytest.mark.parametrize(("library", "engine", "kind"), PAIRS)
 def test_words_agree_with_the_library(library: Library, engine: str, kind: str) -> None:
+    in_full = engine != "numba" or (str(library), kind) == ("numpy", "float32")  # each further kernel takes a second
     for found, x, y in sets(library, kind):
-        checked(library, engine, kind, found, x, y)
+        chosen = [word for word in found if in_full or word.name in SOME]
+        checked(library, engine, kind, chosen, x, y)
+
+
+def with_a_number(xp: Any, x: Any, c: Any) -> list[Any]:
+    return [x + c, c - x, x * c, x / c, c / x, x % c, x < c, c <= x, x == c, xp.clip(x, min=c), xp.where(x < 1, c, x)]
+
+
+MEETINGS = ["add", "subtract", "multiply", "divide", "divide", "remainder", "less", "less", "less", "clip", "clip"]
+NUMBERS = [2.5, -0.75, 0.0, -0.0, np.inf, -np.inf, np.nan, 1e-3, 1e30]
+TINY = {"float64": [5e-324, 1e-310, -1e-310, 1e308], "float32": [1e-45, 1e-40, -1e-40, 3e38]}
+
+
+@pytest.mark.parametrize("kind", ["float32", "float64"])
+@pytest.mark.parametrize(("library", "engine"), kernel_engines("numpy", "torch"), ids=str)
+def test_numbers_meet_arrays_as_in_the_library(library: Library, engine: str, kind: str) -> None:
+    """A Python number among the operands: as exact in its kernel, whatever it is, and another compiles nothing."""
+    xp, x = library.backend.xp, library.asarray(np.asarray(VALUES[kind]), kind)
+
+    def formula(xp: Any, g: Any, s: Any, p: Any) -> Any:
+        return g, (*s[:2], *with_a_number(xp, *s[:2]))
+
+    p, step = library.asarray(np.zeros(1), "float32"), arrayopt.fused_step(rule(formula), engine=engine)
+    for c in [*NUMBERS, *TINY[kind]]:
+        with np.errstate(all="ignore"):
+            wanted = with_a_number(xp, x, c)
+            _, state = step(p, p, (x, c, *[xp.zeros_like(w) for w in wanted]))
+        assert step.explain().stopped is None
+        for name, got, w in zip(MEETINGS, state[2:], wanted, strict=True):
+            if name == "divide":  # by way of a reciprocal, here or there
+                near(got, w, kind, f"a quotient with {c}")
+            elif name != "remainder" or library.name != "torch":
+                agree(Word(name, _applied(name)), got, w, f"{kind} with {c}", x, x)
+
+
+def near(got: Any, wanted: Any, kind: str, what: str) -> None:
+    a, b = host(got), host(wanted)
+    with np.errstate(all="ignore"):
+        same = (a == b) | ((a != a) & (b != b)) | (abs(a - b) <= FEW[kind] * abs(b) + LEAST[kind])
+    told = [(VALUES[kind][i], a[i].item(), b[i].item()) for i in np.flatnonzero(~same)]
+    assert not told, f"{what}: (x, got, wanted) = {told[:8]}"

@@ -146,6 +146,12 @@ def recip(x: Any) -> Any:
     return divide(1.0, x)
 
 
+def inverse(x: Any) -> Any:
+    """1 / x, if a product with it is as good as the quotient, in float32 too; else None."""
+    y = abs(x)
+    return divide(1.0, x) if 2.0**-125 <= y <= 2.0**125 or not y or y == math.inf or y != y else None
+
+
 def _shift_left(x: int, n: int) -> int:
     return x << n if 0 <= n < 64 else 0
 
@@ -227,12 +233,11 @@ def invert(x: Any) -> Any:
 FUNCTIONS["bitwise_invert"] = invert
 
 COMPLEX = frozenset(
-    "abs add astype conj divide equal imag isfinite isinf isnan logical_and logical_not logical_or logical_xor multiply "
-    "negative not_equal real recip sqrt subtract where".split()
+    ["abs", "add", "astype", "conj", "divide", "equal", "imag", "isfinite", "isinf", "isnan", "logical_and", "logical_not", "logical_or", "logical_xor", "multiply", "negative", "not_equal", "real", "recip", "sqrt", "subtract", "where"]
 )
 """Words that take complex numbers too; a step with others of them is not recorded."""
 
-WRAPPING = frozenset("abs add subtract multiply negative bitwise_left_shift bitwise_invert floor_divide pow astype".split())
+WRAPPING = frozenset(["abs", "add", "subtract", "multiply", "negative", "bitwise_left_shift", "bitwise_invert", "floor_divide", "pow", "astype"])
 """Words whose results an integer dtype cuts to its bits."""
 
 

@@ -71,7 +71,8 @@ class _Text:
         yield "def lane(vectors, scalars, inverse, buffers, size):"
         yield f"    found = [[] for _ in range({len(program.reduces)})]"
         yield from [f"    s{k} = scalars[{k}]" for k in range(len(program.slots))]
-        yield from [f"    q{k} = inverse[{k}]" for k in sorted(self.recips)]
+        for k in sorted(self.recips):
+            yield f"    by{k}, q{k} = (divide, s{k}) if inverse[{k}] is None else (multiply, inverse[{k}])"
         yield from [f"    b{k} = buffers[{k}]" for k in range(len(self.buffers))]
         yield f"    for start in range(0, size, {self.tile}):"
         yield f"        end = start + {self.tile}"
@@ -132,7 +133,7 @@ class _Text:
         by_scalar = op == "divide" and args[1] < 0 and dtype.startswith(("float", "bfloat"))
         if by_scalar and "multiply" in {code.op for code in self.program.code}:
             self.recips.add(-1 - args[1])
-            return f"{self.name[args[0]]}, q{-1 - args[1]}", "multiply"
+            return f"{self.name[args[0]]}, q{-1 - args[1]}", f"by{-1 - args[1]}"
         return ", ".join([self.name[a] if a >= 0 else f"s{-1 - a}" for a in args]), op
 
     def _release(self, i: int, args: tuple[int, ...]) -> None:

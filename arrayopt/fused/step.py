@@ -15,7 +15,7 @@ from arrayopt.fused import engines
 from arrayopt.fused.explain import Explanation, explained
 from arrayopt.fused.plan import Trees, library_of, record, stopping_line
 from arrayopt.fused.recorder import Recorder
-from arrayopt.fused.run import Eagerly, InKernels, Whole, Way
+from arrayopt.fused.run import Eagerly, InKernels, Way, Whole
 from arrayopt.fused.traced import NotRecordable
 from arrayopt.tree.structure import flatten
 from arrayopt.types import OptState, Params, Updates

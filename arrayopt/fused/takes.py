@@ -15,6 +15,7 @@ from arrayopt.fused import words
 from arrayopt.fused.program import Instruction
 from arrayopt.fused.traced import Traced
 
+
 class Expansion(NamedTuple):
     """The operations behind some results of a formula.
 

@@ -81,11 +81,12 @@ class _Numbers:
         return [self._made[k] for k in site.scalars]
 
     def inverse(self, site: Site, slots: list[int]) -> dict[int, Any]:
-        """1 / s of some of them."""
+        """1 / s of some of them; None where that is too great or too small to multiply by."""
         for slot in slots:
             k = site.scalars[slot]
             if k not in self._inverse:
-                self._inverse[k] = self._backend.scalar(host.recip(self._given[k]))
+                inverse = host.inverse(self._given[k])
+                self._inverse[k] = None if inverse is None else self._backend.scalar(inverse)
         return {slot: self._inverse[site.scalars[slot]] for slot in slots}
 
 

@@ -35,7 +35,7 @@ class Table(NamedTuple):
       works: for each launch what is left to do.
       donated: stands for the donated arrays that it was made for; None if it was made array by array.
       fresh: the addresses of the other leaves.
-      moving: the entries that are addresses of those, and of which.
+      moving: the entries that are addresses of those, of which of them, and the buffers that they are.
     """
 
     at: int
@@ -44,7 +44,7 @@ class Table(NamedTuple):
     works: list[Work]
     donated: Any = None
     fresh: Sequence[int] = ()
-    moving: tuple[Numbers, Numbers] | None = None
+    moving: tuple[Numbers, Numbers, list[int]] | None = None
 
 
 class Room:

@@ -108,15 +108,16 @@ class Step:
             self._check(places)
             known = donated.addresses | dict(zip(donated.fresh, fresh, strict=True))
             order = {a: k for k, a in enumerate(donated.fresh)}
-            where = np.array([k for k, a in enumerate(places) if a in order], dtype=np.intp)
-            which = np.array([order[a] for a in places if a in order], dtype=np.intp)
+            moving = [(k, order[a], a) for k, a in enumerate(places) if a in order]
+            where, which = [np.array([entry[i] for entry in moving], dtype=np.intp) for i in (0, 1)]
             addresses = np.array([known[a] for a in places], dtype=np.int64)
             odd: list[tuple[int, ...]] = [() for _ in self._bound.stages[s].launches]
-            return self._room.table(s, addresses, odd, donated, fresh, (where, which))
-        if held.fresh == fresh or not len(held.moving[0]):
+            return self._room.table(s, addresses, odd, donated, fresh, (where, which, [a for _, _, a in moving]))
+        where, which, buffers = held.moving
+        if held.fresh == fresh or not buffers:
             return held
-        self._check([places[k] for k in held.moving[0]])
-        held.addresses[held.moving[0]] = np.array(fresh, dtype=np.int64)[held.moving[1]]
+        self._check(buffers)
+        held.addresses[where] = np.array(fresh, dtype=np.int64)[which]
         return self._room.table(s, held.addresses, held.odd, donated, fresh, held.moving)
 
     def _check(self, places: Sequence[int]) -> None:

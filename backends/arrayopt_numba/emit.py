@@ -26,8 +26,32 @@ _LOGIC = {"logical_and": "&", "logical_or": "|", "logical_xor": "^"}
 _RENAMED = {"acos": "arccos", "acosh": "arccosh", "asin": "arcsin", "asinh": "arcsinh", "atan": "arctan",
             "atanh": "arctanh", "atan2": "arctan2", "round": "rint"}  # fmt: skip
 _NUMPY = frozenset(
-    "sqrt exp expm1 log log1p log2 log10 sin cos tan sinh cosh tanh sign floor ceil trunc hypot copysign logaddexp "
-    "isfinite isinf isnan signbit".split()
+    [
+        "sqrt",
+        "exp",
+        "expm1",
+        "log",
+        "log1p",
+        "log2",
+        "log10",
+        "sin",
+        "cos",
+        "tan",
+        "sinh",
+        "cosh",
+        "tanh",
+        "sign",
+        "floor",
+        "ceil",
+        "trunc",
+        "hypot",
+        "copysign",
+        "logaddexp",
+        "isfinite",
+        "isinf",
+        "isnan",
+        "signbit",
+    ]
 ) | frozenset(_RENAMED)
 
 TASK = 64 * 1024
@@ -36,6 +60,10 @@ TASK = 64 * 1024
 BLOCK = 1024
 """Entries between two looks ahead. The processor's own prefetching stops at the end of a page; so each array is touched
 two blocks ahead. Measured: 3 to 10 % where arrays are long. What is summed is laid down for a block first."""
+
+FRAME = 9
+"""Integers in a frame: addresses of the counters (tasks taken, threads come, tasks done), of the tasks, their number,
+address of the table, sites, address of the scalars, their rows, addresses of the partial sums and of what is summed."""
 
 _EMPTY = {"sum": "0.0", "max": "-np.inf", "min": "np.inf", "any": "0.0", "all": "1.0"}
 
@@ -218,14 +246,24 @@ class _Body:
 
 
 def _driver(program: Program) -> Iterator[str]:
-    """What takes tasks (site, first entry, entries, row of scalars) and goes through each block by block."""
+    """What takes tasks (site, first entry, entries, row of scalars) and goes through each block by block.
+
+    Every thread calls it with the address of one frame: where counters, tasks, addresses, scalars and sums lie.
+    """
     dtypes = dict(enumerate(program.loads)) | {array: dtype for _, array, dtype in program.stores}
-    arrays = range(program.arrays)
-    yield "@njit(SIGNATURE, **OPTIONS)"
-    yield "def run(counter, tasks, table, scalars, partial, scratch):"
+    arrays, sums = range(program.arrays), max(len(program.reduces), 1)
+    yield "@cfunc(CALLBACK, **CALLED)"
+    yield "def run(where):"
+    yield f"    f = carray(pointer(where), {FRAME}, int64)"
+    yield "    tasks = carray(pointer(f[1]), (f[2], 4), int64)"
+    yield f"    table = carray(pointer(f[3]), ({program.arrays}, f[4]), int64)"
+    yield f"    scalars = carray(pointer(f[5]), (f[6], {max(len(program.slots), 1)}), float64)"
+    yield f"    partial = carray(pointer(f[7]), (f[2], {sums}), float64)"
+    yield f"    own = f[8] + fetch_add(f[0] + 8, 1) * {8 * sums * BLOCK}"
+    yield f"    scratch = carray(pointer(own), ({sums}, {BLOCK}), float64)"
     yield "    while True:"
-    yield "        k = fetch_add(counter, 1)"
-    yield "        if k >= tasks.shape[0]:"
+    yield "        k = fetch_add(f[0], 1)"
+    yield "        if k >= f[2]:"
     yield "            return"
     yield "        site, n, s = tasks[k, 0], tasks[k, 2], scalars[tasks[k, 3]]"
     for a in arrays:
@@ -241,3 +279,4 @@ def _driver(program: Program) -> Iterator[str]:
     for k, (op, _) in enumerate(program.reduces):
         yield f"            t{k} = {op}_of(scratch[{k}, :m], t{k})"
     yield from [f"        partial[k, {k}] = t{k}" for k in range(len(program.reduces))]
+    yield "        fetch_add(f[0] + 16, 1)"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import importlib.util
 import os
+import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +19,7 @@ from arrayopt.fused.program import Launch, Program
 from arrayopt.fused.tiles import Tiles
 from arrayopt.layout import Layout, Spots, alike
 from arrayopt_numba.emit import BLOCK, SIZES, TASK, can_emit
+from arrayopt_numba.openmp import open_mp
 
 _ALONE = 1 << 20  # bytes that one thread moves in less time than it takes to wake another
 _COMBINE: dict[str, Any] = {"sum": np.add, "max": np.maximum, "min": np.minimum, "any": np.maximum, "all": np.minimum}
@@ -62,7 +65,9 @@ class NumbaEngine:
         layouts = [spots.layouts[a] or self.backend.layout(arrays[a]) for a in bound.arrays]
         odd = bound.odd(layouts)
         table = bound.table_of([0 if spot is None else spot.address for spot in layouts])
-        return self._mixed(launch, bound, odd, arrays, scalars, table) if odd else bound.run(table, scalars, bound.tasks)
+        return (
+            self._mixed(launch, bound, odd, arrays, scalars, table) if odd else bound.run(table, scalars, bound.tasks)
+        )
 
     def _mixed(
         self, launch: Launch, bound: _Bound, odd: list[int], arrays: Sequence[Any], scalars: list[Any], table: Ints
@@ -90,13 +95,16 @@ class _Bound:
             return
         from arrayopt_numba.kernels import kernel
 
-        self.kernel: Callable[..., None] = kernel(program)
+        self.kernel: Callable[[int], None] = kernel(program)
+        self.address = ctypes.cast(cast(Any, self.kernel), ctypes.c_void_p).value or 0
+        self.team = open_mp()
         self.arrays = [site.arrays[k] for k in range(program.arrays) for site in launch.sites]
         self.only_leaves = max(self.arrays) < leaves
         self._table: tuple[object, Ints, Any, Any] | None = None
         rows: dict[tuple[int, ...], int] = {}
         row = [rows.setdefault(site.scalars, len(rows)) for site in launch.sites]
         self.rows: Ints = np.array(list(rows), dtype=np.int64).reshape(len(rows), len(program.slots))
+        self._no_rows = np.zeros((len(rows), 1))
         self.tasks = _tasks([site.size for site in launch.sites], row, bool(program.reduces))
         self.helpers = self._helpers()
 
@@ -105,6 +113,8 @@ class _Bound:
         config: Any = importlib.import_module("numba").config
         width = sum([SIZES[d] for d in (*self.program.loads, *[d for _, _, d in self.program.stores])])
         moved = width * sum([site.size for site in self.sites])
+        if self.team is not None:
+            return 0 if moved < _ALONE else max(0, min(self.team.threads(), len(self.tasks)) - 1)
         cores = min(int(config.NUMBA_NUM_THREADS), len(os.sched_getaffinity(0)) if _has_affinity else 1 << 10)
         return 0 if moved < _ALONE else max(0, min(cores, len(self.tasks)) - 1)
 
@@ -146,22 +156,33 @@ class _Bound:
     def run(self, table: Ints, scalars: list[Any], tasks: Ints) -> Sequence[Sequence[Any]]:
         """Runs the kernel."""
         values = np.array(scalars if scalars else [0.0], dtype=np.float64)
-        rows = values[self.rows] if self.program.slots else np.zeros((len(self.rows), 1))
-        counter = np.zeros(1, dtype=np.int64)
-        sums = len(self.program.reduces)
+        rows = values[self.rows] if self.program.slots else self._no_rows
+        threads, sums = self.helpers + 1, len(self.program.reduces)
+        counters = np.zeros(3, dtype=np.int64)
         partial = np.empty((len(tasks) if sums else 1, max(sums, 1)))
-        kernel, where = self.kernel, counter.ctypes.data
+        scratch = np.empty((threads if sums else 1) * max(sums, 1) * BLOCK) if sums else partial
+        arrays = (counters, tasks, table, rows, partial, scratch)
+        at = [x.ctypes.data for x in arrays]
+        frame = np.array(
+            [at[0], at[1], len(tasks), at[2], len(self.sites), at[3], len(self.rows), at[4], at[5]], dtype=np.int64
+        )
+        self._on_threads(frame, counters, len(tasks), (frame, arrays))
+        return self._combined(partial, tasks) if sums else ()
 
-        def work() -> None:
-            kernel(where, tasks, table, rows, partial, np.empty((max(sums, 1), BLOCK if sums else 1)))
-
-        if self.helpers:
+    def _on_threads(self, frame: Ints, counters: Ints, tasks: int, alive: Any) -> None:
+        """Calls the kernel on the threads of an OpenMP runtime if there is one, else on ours."""
+        where = frame.ctypes.data
+        if not self.helpers:
+            self.kernel(where)
+        elif self.team is not None and self.team.ready():
+            self.team.together(self.address, where, self.helpers + 1)
+        else:
+            from arrayopt_numba.runtime import settled
             from arrayopt_numba.threads import threads
 
-            threads.together(work, self.helpers)
-        else:
-            work()
-        return self._combined(partial, tasks) if sums else ()
+            threads.together(self.kernel, where, self.helpers, alive)
+            while not settled.ctypes(counters.ctypes.data, tasks):
+                time.sleep(0)
 
     def _combined(self, partial: npt.NDArray[np.float64], tasks: Ints) -> list[list[Any]]:
         """The results of the tasks of each site put together."""

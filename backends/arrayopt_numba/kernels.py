@@ -17,11 +17,11 @@ from arrayopt.fused.program import Program
 from arrayopt_numba import emit
 
 _lock = threading.RLock()
-_kernels: dict[Program, Callable[..., None]] = {}
+_kernels: dict[Program, Callable[[int], None]] = {}
 
 
-def kernel(program: Program) -> Callable[..., None]:
-    """The compiled ``run`` of a program."""
+def kernel(program: Program) -> Callable[[int], None]:
+    """The compiled ``run`` of a program, to be called with the address of a frame; it lets go of the interpreter."""
     found = _kernels.get(program)
     if found is None:
         with _lock:
@@ -30,7 +30,7 @@ def kernel(program: Program) -> Callable[..., None]:
     return found
 
 
-def _loaded(text: str) -> Callable[..., None]:
+def _loaded(text: str) -> Callable[[int], None]:
     name = f"kernel_{hashlib.sha256((_runtime() + text).encode()).hexdigest()[:24]}"
     path = folder() / f"{name}.py"
     if not path.exists():
@@ -40,7 +40,7 @@ def _loaded(text: str) -> Callable[..., None]:
     module: Any = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # Numba looks its functions up there
     spec.loader.exec_module(module)
-    return module.run  # type: ignore[no-any-return]
+    return module.run.ctypes  # type: ignore[no-any-return]
 
 
 def _write(path: Path, text: str) -> None:
@@ -62,7 +62,8 @@ def _runtime() -> str:
 @cache
 def folder() -> Path:
     """Where kernels are kept: ``ARRAYOPT_CACHE_DIR``, else the user's cache; a folder of this process if neither can be
-    written to."""
+    written to.
+    """
     for path in (os.environ.get("ARRAYOPT_CACHE_DIR"), _user_cache()):
         if path:
             try:

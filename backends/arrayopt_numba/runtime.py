@@ -10,8 +10,7 @@ from typing import Any
 
 import llvmlite.binding as llvm
 import llvmlite.ir as ir
-import numpy as np
-from numba import carray, njit, types
+from numba import carray, cfunc, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
@@ -25,10 +24,8 @@ OPTIONS: dict[str, Any] = {
     "error_model": "numpy",  # 1 / 0 is infinite
     "fastmath": {"contract"},  # a product and a sum may be rounded once
 }
-SIGNATURE = types.void(
-    types.int64, types.int64[:, ::1], types.int64[:, ::1], types.float64[:, ::1], types.float64[:, ::1],
-    types.float64[:, ::1],
-)  # fmt: skip
+CALLED: dict[str, Any] = {name: OPTIONS[name] for name in ("cache", "error_model", "fastmath")}
+CALLBACK = types.void(types.int64)
 
 boolean, uint16 = types.boolean, types.uint16
 float32, float64 = types.float32, types.float64
@@ -51,7 +48,7 @@ def fetch_add(typing: Any, address: Any, n: Any) -> Any:
     """Adds to an integer that threads share; what it was before."""
 
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.atomic_rmw("add", builder.inttoptr(args[0], ir.IntType(64).as_pointer()), args[1], "monotonic")
+        return builder.atomic_rmw("add", builder.inttoptr(args[0], ir.IntType(64).as_pointer()), args[1], "acq_rel")
 
     return types.int64(types.int64, types.int64), emit
 
@@ -154,6 +151,16 @@ def min_of(x: Any, found: float) -> float:
 
 
 any_of, all_of = max_of, min_of
+
+
+@cfunc(types.boolean(types.int64, types.int64), cache=True)
+def settled(counter: Any, tasks: Any) -> bool:
+    """Waits until so many tasks are done, but not for long."""
+    for _ in range(100_000):
+        if fetch_add(counter + 16, 0) >= tasks:
+            return True
+    return False
+
 
 __all__ = [name for name in dir() if not name.startswith("_")]
 assert carray

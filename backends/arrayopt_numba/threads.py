@@ -10,8 +10,9 @@ import os
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
+from typing import Any
 
-_Job = tuple[Callable[[], None], "SimpleQueue[BaseException | None]"]
+_Job = tuple[Callable[[int], None], int, Any]  # function, its argument, what must stay alive until it has been called
 
 
 class Threads:
@@ -26,20 +27,16 @@ class Threads:
         self._started = 0
         self._lock = threading.Lock()
 
-    def together(self, work: Callable[[], None], helpers: int) -> None:
-        """Calls ``work`` in this thread and in some others at once, and waits for all."""
+    def together(self, call: Callable[[int], None], where: int, helpers: int, alive: Any) -> None:
+        """Calls a function with an address in this thread and in some others.
+
+        It returns when the caller's own call does. Whoever comes late must find nothing left to do.
+        """
         if helpers > self._started:
             self._start(helpers)
-        done: SimpleQueue[BaseException | None] = SimpleQueue()
         for _ in range(helpers):
-            self._jobs.put((work, done))
-        try:
-            work()
-        finally:
-            errors = [done.get() for _ in range(helpers)]
-        for error in errors:
-            if error is not None:
-                raise error
+            self._jobs.put((call, where, alive))
+        call(where)
 
     def _start(self, wanted: int) -> None:
         with self._lock:
@@ -50,12 +47,9 @@ class Threads:
     @staticmethod
     def _serve(jobs: SimpleQueue[_Job]) -> None:
         while True:
-            work, done = jobs.get()
-            try:
-                work()
-                done.put(None)
-            except BaseException as error:
-                done.put(error)
+            call, where, alive = jobs.get()
+            call(where)
+            del alive
 
 
 threads = Threads()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import operator
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 from arrayopt.backend import Backend
@@ -48,7 +49,12 @@ class TorchBackend(Backend):
 
     def layout(self, x: Any) -> Layout | None:
         torch = importlib.import_module("torch")
-        if type(x) not in (torch.Tensor, torch.nn.Parameter) or x.is_conj() or x.is_neg() or x.layout != torch.strided:
+        if (
+            type(x) not in (torch.Tensor, torch.nn.Parameter)
+            or x.is_conj()
+            or x.is_neg()
+            or x.layout != torch.strided
+        ):
             return None
         size = x.element_size()
         strides = None if x.is_contiguous() else tuple([step * size for step in x.stride()])
@@ -62,12 +68,7 @@ class TorchBackend(Backend):
 
     def same_places(self, xs: Sequence[Any], olds: Sequence[Any], addresses: Sequence[int], plain: bool) -> bool:
         """The memory of a tensor may be exchanged: ``p.data = …``."""
-        return (
-            plain
-            and all(map(operator.is_, xs, olds))
-            and self.addresses(xs) == addresses
-            and self.all_plain(xs)
-        )
+        return plain and all(map(operator.is_, xs, olds)) and self.addresses(xs) == addresses and self.all_plain(xs)
 
     def read(self, x: Any) -> Any:
         return x.item()
@@ -101,10 +102,17 @@ class TorchBackend(Backend):
 
 
 def _bytes(x: Any) -> Any:
-    """A tensor of the CPU as a NumPy array of integers of its entries' size, at the same places."""
-    torch = importlib.import_module("torch")
-    kinds = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64, 16: torch.complex128}
-    return x.detach().view(kinds[x.element_size()]).numpy()
+    """A NumPy array with its entries at the places of a tensor's. They may be a GPU's: nobody reads them."""
+    size = x.element_size()
+    strides = tuple([step * size for step in x.stride()])
+    where = {
+        "data": (x.data_ptr(), True),
+        "shape": tuple(x.shape),
+        "strides": strides,
+        "typestr": f"|V{size}",
+        "version": 3,
+    }
+    return importlib.import_module("numpy").asarray(SimpleNamespace(__array_interface__=where))
 
 
 backend = TorchBackend("torch", "array_api_compat.torch", "arrayopt[torch]")
