@@ -233,11 +233,12 @@ def invert(x: Any) -> Any:
 FUNCTIONS["bitwise_invert"] = invert
 
 COMPLEX = frozenset(
-    ["abs", "add", "astype", "conj", "divide", "equal", "imag", "isfinite", "isinf", "isnan", "logical_and", "logical_not", "logical_or", "logical_xor", "multiply", "negative", "not_equal", "real", "recip", "sqrt", "subtract", "where"]
+    "abs add astype conj divide equal imag isfinite isinf isnan logical_and logical_not logical_or logical_xor multiply "
+    "negative not_equal real recip sqrt subtract where".split()
 )
 """Words that take complex numbers too; a step with others of them is not recorded."""
 
-WRAPPING = frozenset(["abs", "add", "subtract", "multiply", "negative", "bitwise_left_shift", "bitwise_invert", "floor_divide", "pow", "astype"])
+WRAPPING = frozenset("abs add subtract multiply negative bitwise_left_shift bitwise_invert floor_divide pow astype".split())
 """Words whose results an integer dtype cuts to its bits."""
 
 

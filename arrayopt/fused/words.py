@@ -7,25 +7,29 @@ from collections.abc import Callable
 from typing import Any
 
 UNARY = frozenset(
-    ["abs", "acos", "acosh", "asin", "asinh", "atan", "atanh", "bitwise_invert", "ceil", "conj", "cos", "cosh", "exp", "expm1", "floor", "imag", "isfinite", "isinf", "isnan", "log", "log10", "log1p", "log2", "logical_not", "negative", "real", "round", "sign", "signbit", "sin", "sinh", "sqrt", "tan", "tanh", "trunc"]
+    "abs acos acosh asin asinh atan atanh bitwise_invert ceil conj cos cosh exp expm1 floor imag isfinite isinf isnan "
+    "log log10 log1p log2 logical_not negative real round sign signbit sin sinh sqrt tan tanh trunc".split()
 )
 BINARY = frozenset(
-    ["add", "atan2", "bitwise_and", "bitwise_left_shift", "bitwise_or", "bitwise_right_shift", "bitwise_xor", "copysign", "divide", "equal", "floor_divide", "greater", "greater_equal", "hypot", "less", "less_equal", "logaddexp", "logical_and", "logical_or", "logical_xor", "maximum", "minimum", "multiply", "not_equal", "pow", "remainder", "subtract"]
+    "add atan2 bitwise_and bitwise_left_shift bitwise_or bitwise_right_shift bitwise_xor copysign divide equal "
+    "floor_divide greater greater_equal hypot less less_equal logaddexp logical_and logical_or logical_xor maximum "
+    "minimum multiply not_equal pow remainder subtract".split()
 )
 ELEMENTWISE = UNARY | BINARY | {"where", "astype", "hand_on", "copy", "view", "full", "formula"}
 
-COMPARISONS = frozenset(["equal", "not_equal", "less", "less_equal", "greater", "greater_equal"])
-LOGICAL = frozenset(["logical_and", "logical_or", "logical_xor", "logical_not"])
-TESTS = frozenset(["isfinite", "isinf", "isnan", "signbit"])
+COMPARISONS = frozenset("equal not_equal less less_equal greater greater_equal".split())
+LOGICAL = frozenset("logical_and logical_or logical_xor logical_not".split())
+TESTS = frozenset("isfinite isinf isnan signbit".split())
 
-REDUCTIONS = frozenset(["sum", "max", "min", "any", "all"])
+REDUCTIONS = frozenset("sum max min any all".split())
 """Over a whole array they join the kernel that makes their argument."""
 
-CREATION = frozenset(["arange", "asarray", "empty", "eye", "from_dlpack", "full", "linspace", "meshgrid", "ones", "tril_indices", "zeros"])
+CREATION = frozenset("arange asarray empty eye from_dlpack full linspace meshgrid ones tril_indices zeros".split())
 """Answered at once, when nothing that is recorded goes in: the result is a constant."""
 
 FRESH = frozenset(
-    ["all", "any", "argmax", "argmin", "argsort", "concat", "count_nonzero", "cumulative_prod", "cumulative_sum", "matmul", "max", "mean", "min", "prod", "repeat", "roll", "sort", "stack", "std", "sum", "take", "take_along_axis", "tensordot", "tile", "tril", "triu", "var", "vecdot"]
+    "all any argmax argmin argsort concat count_nonzero cumulative_prod cumulative_sum matmul max mean min prod repeat roll "
+    "sort stack std sum take take_along_axis tensordot tile tril triu var vecdot".split()
 )
 """Functions of arrays whose answer is never a view of an argument; nor is that of linear algebra, with exceptions."""
 

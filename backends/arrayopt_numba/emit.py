@@ -26,32 +26,8 @@ _LOGIC = {"logical_and": "&", "logical_or": "|", "logical_xor": "^"}
 _RENAMED = {"acos": "arccos", "acosh": "arccosh", "asin": "arcsin", "asinh": "arcsinh", "atan": "arctan",
             "atanh": "arctanh", "atan2": "arctan2", "round": "rint"}  # fmt: skip
 _NUMPY = frozenset(
-    [
-        "sqrt",
-        "exp",
-        "expm1",
-        "log",
-        "log1p",
-        "log2",
-        "log10",
-        "sin",
-        "cos",
-        "tan",
-        "sinh",
-        "cosh",
-        "tanh",
-        "sign",
-        "floor",
-        "ceil",
-        "trunc",
-        "hypot",
-        "copysign",
-        "logaddexp",
-        "isfinite",
-        "isinf",
-        "isnan",
-        "signbit",
-    ]
+    "sqrt exp expm1 log log1p log2 log10 sin cos tan sinh cosh tanh sign floor ceil trunc hypot copysign logaddexp "
+    "isfinite isinf isnan signbit".split()
 ) | frozenset(_RENAMED)
 
 TASK = 64 * 1024
@@ -84,6 +60,15 @@ def can_emit(program: Program) -> str | None:
 
 def _is_known(op: str) -> bool:
     return op in _NUMPY or op in _INFIX or op in _COMPARE or op in _LOGIC or hasattr(_Body, f"_{op}")
+
+
+def divisors(program: Program) -> list[int]:
+    """The slots of scalars that a kernel multiplies by the reciprocal of."""
+    return [-1 - code.args[1] for code in program.code if _by_reciprocal(*code)]
+
+
+def _by_reciprocal(op: str, dtype: str, args: tuple[int, ...]) -> bool:
+    return op == "divide" and args[1] < 0 and "float" in dtype
 
 
 def source(program: Program) -> str:
@@ -184,7 +169,7 @@ class _Body:
         return f"np.{_RENAMED.get(op, op)}({given})"
 
     def _infix(self, op: str, kind: str, args: tuple[int, ...]) -> str:
-        if op == "divide" and args[1] < 0 and kind.startswith("float"):
+        if _by_reciprocal(op, kind, args):
             return f"{self._as(args[0], kind)} * {self._reciprocal(-1 - args[1], kind)}"
         a, b = [self._as(x, kind) for x in args]
         text = f"{a} {_OF_BOOLS.get(op, _INFIX[op]) if kind == 'bool' else _INFIX[op]} {b}"

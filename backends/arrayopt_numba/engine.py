@@ -15,10 +15,11 @@ import numpy.typing as npt
 
 from arrayopt.backend import Backend
 from arrayopt.dispatch import is_array
+from arrayopt.fused import host
 from arrayopt.fused.program import Launch, Program
 from arrayopt.fused.tiles import Tiles
 from arrayopt.layout import Layout, Spots, alike
-from arrayopt_numba.emit import BLOCK, SIZES, TASK, can_emit
+from arrayopt_numba.emit import BLOCK, SIZES, TASK, can_emit, divisors
 from arrayopt_numba.openmp import open_mp
 
 _ALONE = 1 << 20  # bytes that one thread moves in less time than it takes to wake another
@@ -57,7 +58,7 @@ class NumbaEngine:
         bound = launch.bound
         if bound is None:
             bound = launch.bound = _Bound(launch, spots.leaves)
-        if bound.why_not is not None:
+        if bound.why_not is not None or bound.needs_quotients(scalars):
             return self._tiles.launch(launch, arrays, spots, scalars)
         assert isinstance(bound, _Bound)
         if spots.plain and bound.only_leaves:
@@ -104,6 +105,7 @@ class _Bound:
         rows: dict[tuple[int, ...], int] = {}
         row = [rows.setdefault(site.scalars, len(rows)) for site in launch.sites]
         self.rows: Ints = np.array(list(rows), dtype=np.int64).reshape(len(rows), len(program.slots))
+        self._divisors = sorted({site.scalars[k] for k in divisors(program) for site in launch.sites})
         self._no_rows = np.zeros((len(rows), 1))
         self.tasks = _tasks([site.size for site in launch.sites], row, bool(program.reduces))
         self.helpers = self._helpers()
@@ -117,6 +119,10 @@ class _Bound:
             return 0 if moved < _ALONE else max(0, min(self.team.threads(), len(self.tasks)) - 1)
         cores = min(int(config.NUMBA_NUM_THREADS), len(os.sched_getaffinity(0)) if _has_affinity else 1 << 10)
         return 0 if moved < _ALONE else max(0, min(cores, len(self.tasks)) - 1)
+
+    def needs_quotients(self, scalars: list[Any]) -> bool:
+        """Whether a divisor is so great or so small that a product with 1 / s will not do."""
+        return any([host.inverse(scalars[k]) is None for k in self._divisors])
 
     def table(self, spots: Spots) -> Ints:
         """The addresses of leaves. Those of donated arrays stay, those of gradients are put in at every step."""

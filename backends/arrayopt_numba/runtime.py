@@ -10,6 +10,7 @@ from typing import Any
 
 import llvmlite.binding as llvm
 import llvmlite.ir as ir
+import numpy as np
 from numba import carray, cfunc, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -163,4 +164,4 @@ def settled(counter: Any, tasks: Any) -> bool:
 
 
 __all__ = [name for name in dir() if not name.startswith("_")]
-assert carray
+assert carray and np  # the text of kernels names them
