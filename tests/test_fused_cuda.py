@@ -627,6 +627,40 @@ def test_emulated_threads_have_cells_of_their_own(gpu: OnHost) -> None:
         assert_near(trees[k], plain.params[-1], FEW, f"the parameters of thread {k} ")
 
 
+# -- what other files try on every engine that is here -----------------------------------------------------------
+
+
+@cache
+def sibling(name: str) -> Any:
+    """Another file of tests."""
+    spec = importlib.util.spec_from_file_location(f"{name}_on_cuda", Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None and spec.loader is not None
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@emulated
+@pytest.mark.parametrize("name", sibling("test_fused_shapes").CASES)
+def test_emulated_shapes_change_as_they_do_eagerly(name: str, library: Library) -> None:
+    sibling("test_fused_shapes").test_shapes_change_as_they_do_eagerly(library, "cuda", name)
+    assert driver_of(library).reads == 0
+
+
+@emulated
+@pytest.mark.parametrize("kind", sibling("test_fused_words").VALUES)
+def test_emulated_words_agree_with_the_library(kind: str, gpu: OnHost) -> None:
+    sibling("test_fused_words").test_words_agree_with_the_library(numpy(), "cuda", kind)
+    assert "run" in gpu.launched
+
+
+@emulated
+@pytest.mark.parametrize("kind", ["float32", "float64"])
+def test_emulated_numbers_meet_arrays_as_in_the_library(kind: str, library: Library) -> None:
+    sibling("test_fused_words").test_numbers_meet_arrays_as_in_the_library(library, "cuda", kind)
+    assert "run" in driver_of(library).launched
+
+
 # -- what needs no emulation -----------------------------------------------------------------------------------
 
 

@@ -57,8 +57,7 @@ template <class T> __device__ inline T shift_left(T x, T n) {
     return n < 0 || n >= (T)(8 * sizeof(T)) ? (T)0 : (T)((Word)x << n);
 }
 template <class T> __device__ inline T shift_right(T x, T n) {
-    const T last = (T)(8 * sizeof(T) - 1);
-    return (T)(x >> (n < 0 || n > last ? last : n));
+    return n < 0 || n >= (T)(8 * sizeof(T)) ? (x < 0 ? (T)-1 : (T)0) : (T)(x >> n);
 }
 
 // The quotient rounded down, and what it leaves: of real numbers as Python and NumPy have them.
@@ -77,6 +76,7 @@ __device__ inline float floor_divide(float x, float y) { return floor_divide_rea
 __device__ inline double floor_divide(double x, double y) { return floor_divide_real(x, y); }
 template <class T> __device__ inline T floor_divide(T x, T y) {
     if (y == 0) return 0;
+    if (y == (T)-1 && (T)-1 < 0) return wrap_subtract((T)0, x);  // the least number has no opposite
     const T q = (T)(x / y);
     return x % y != 0 && (x < 0) != (y < 0) ? (T)(q - 1) : q;
 }

@@ -8,6 +8,7 @@ import importlib.util
 import os
 import time
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 from typing import Any, cast
 
 import numpy as np
@@ -19,7 +20,7 @@ from arrayopt.fused import host
 from arrayopt.fused.program import Launch, Program
 from arrayopt.fused.tiles import Tiles
 from arrayopt.layout import Layout, Spots, alike
-from arrayopt_numba.emit import BLOCK, SIZES, TASK, can_emit, divisors
+from arrayopt_numba.emit import BLOCK, FRAME, SIZES, TASK, can_emit, divisors
 from arrayopt_numba.openmp import open_mp
 
 _ALONE = 1 << 20  # bytes that one thread moves in less time than it takes to wake another
@@ -106,9 +107,10 @@ class _Bound:
         row = [rows.setdefault(site.scalars, len(rows)) for site in launch.sites]
         self.rows: Ints = np.array(list(rows), dtype=np.int64).reshape(len(rows), len(program.slots))
         self._divisors = sorted({site.scalars[k] for k in divisors(program) for site in launch.sites})
-        self._no_rows = np.zeros((len(rows), 1))
         self.tasks = _tasks([site.size for site in launch.sites], row, bool(program.reduces))
         self.helpers = self._helpers()
+        self.tasks = _dealt(self.tasks, self.helpers + 1)
+        self._usual_tasks: int = self.tasks.ctypes.data
 
     def _helpers(self) -> int:
         """The threads beside the caller's: none if there is little to do."""
@@ -160,24 +162,29 @@ class _Bound:
         return alike(known)
 
     def run(self, table: Ints, scalars: list[Any], tasks: Ints) -> Sequence[Sequence[Any]]:
-        """Runs the kernel."""
-        values = np.array(scalars if scalars else [0.0], dtype=np.float64)
-        rows = values[self.rows] if self.program.slots else self._no_rows
-        threads, sums = self.helpers + 1, len(self.program.reduces)
-        counters = np.zeros(3, dtype=np.int64)
-        partial = np.empty((len(tasks) if sums else 1, max(sums, 1)))
-        scratch = np.empty((threads if sums else 1) * max(sums, 1) * BLOCK) if sums else partial
-        arrays = (counters, tasks, table, rows, partial, scratch)
-        at = [x.ctypes.data for x in arrays]
-        frame = np.array(
-            [at[0], at[1], len(tasks), at[2], len(self.sites), at[3], len(self.rows), at[4], at[5]], dtype=np.int64
-        )
-        self._on_threads(frame, counters, len(tasks), (frame, arrays))
-        return self._combined(partial, tasks) if sums else ()
+        """Runs the kernel. All that it looks at but tasks and arrays lies in one piece of memory."""
+        sums, addresses, rows = len(self.program.reduces), table.size, self.rows.size
+        partial = len(tasks) * sums
+        starts = list(accumulate([FRAME, 3, addresses, rows, partial, (self.helpers + 1) * sums * BLOCK]))
+        block = np.empty(starts[-1], dtype=np.int64)
+        at = block.ctypes.data
+        counters, where, scalars_at, sums_at, scratch_at = [at + 8 * start for start in starts[:-1]]
+        block[: starts[1]] = (
+            counters, self._tasks_at(tasks), len(tasks), where, len(self.sites), scalars_at, len(self.rows), sums_at,
+            scratch_at, 0, 0, 0,
+        )  # fmt: skip
+        block[starts[1] : starts[2]] = table.reshape(-1)
+        numbers = block.view(np.float64)
+        if rows:
+            numbers[starts[2] : starts[3]] = np.array(scalars, dtype=np.float64)[self.rows.reshape(-1)]
+        self._on_threads(at, counters, len(tasks), (block, table, tasks))
+        return self._combined(numbers[starts[3] : starts[4]].reshape(-1, sums), tasks) if sums else ()
 
-    def _on_threads(self, frame: Ints, counters: Ints, tasks: int, alive: Any) -> None:
+    def _tasks_at(self, tasks: Ints) -> int:
+        return self._usual_tasks if tasks is self.tasks else tasks.ctypes.data
+
+    def _on_threads(self, where: int, counters: int, tasks: int, alive: Any) -> None:
         """Calls the kernel on the threads of an OpenMP runtime if there is one, else on ours."""
-        where = frame.ctypes.data
         if not self.helpers:
             self.kernel(where)
         elif self.team is not None and self.team.ready():
@@ -187,12 +194,14 @@ class _Bound:
             from arrayopt_numba.threads import threads
 
             threads.together(self.kernel, where, self.helpers, alive)
-            while not settled.ctypes(counters.ctypes.data, tasks):
+            while not settled.ctypes(counters, tasks):
                 time.sleep(0)
 
     def _combined(self, partial: npt.NDArray[np.float64], tasks: Ints) -> list[list[Any]]:
         """The results of the tasks of each site put together."""
         found: list[list[Any]] = [[] for _ in self.sites]
+        order = np.argsort(tasks[:, 0], kind="stable")
+        tasks, partial = tasks[order], partial[order]
         starts = np.flatnonzero(np.diff(tasks[:, 0], prepend=-1))
         for k, (op, value) in enumerate(self.program.reduces):
             whole = _COMBINE[op].reduceat(partial[:, k], starts)
@@ -205,13 +214,20 @@ _has_affinity = hasattr(os, "sched_getaffinity")
 
 
 def _tasks(sizes: list[int], rows: list[int], all_sites: bool) -> Ints:
-    """Site, first entry, entries and row of scalars of each task; a site without entries has one if it is to answer."""
+    """Site, first entry, entries and row of scalars of each task. A site without entries has one if it is to answer."""
     found = [
         (site, start, min(TASK, size - start), row)
         for site, (size, row) in enumerate(zip(sizes, rows, strict=True))
         for start in range(0, size if size or not all_sites else 1, TASK)
     ]
     return np.array(found, dtype=np.int64).reshape(len(found), 4)
+
+
+def _dealt(tasks: Ints, threads: int) -> Ints:
+    """The tasks as threads come to take them, so that each walks through a stretch of memory of its own."""
+    share = -(-len(tasks) // threads)
+    order = [k for first in range(share) for k in range(first, len(tasks), share)]
+    return np.ascontiguousarray(tasks[order])
 
 
 def emitted(program: Program) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import operator
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,6 +20,11 @@ class TorchBackend(Backend):
     engines = ("numba", "cuda", "tiles", "eager")
     in_place = True
 
+    @cached_property
+    def torch(self) -> Any:
+        """The library itself; looked up once, since a step asks for it several times."""
+        return importlib.import_module("torch")
+
     def counter(self, like: Any) -> Any:
         return self.xp.zeros((), dtype=self.xp.int32, device="cpu")
 
@@ -26,20 +32,20 @@ class TorchBackend(Backend):
         return x.clone()  # asarray warns if a derivative is being taken
 
     def devices(self) -> list[Any]:
-        torch = importlib.import_module("torch")
+        torch = self.torch
         cuda = [torch.device("cuda", i) for i in range(torch.cuda.device_count())]
         return [torch.device("cpu"), *cuda]
 
     def asarray(self, values: Any, dtype: str | None = None, device: Any = None) -> Any:
         if str(getattr(values, "dtype", None)) == "bfloat16":  # pytorch#109873, the other way
-            torch = importlib.import_module("torch")
+            torch = self.torch
             x = torch.asarray(values.view("int16"), device=device, copy=True).view(torch.bfloat16)
         else:
             x = self.xp.asarray(values, device=device, copy=True)  # given a dtype too, it refuses 0-d NumPy arrays
         return x if dtype is None else self.xp.astype(x, self.dtype(dtype))
 
     def to_numpy(self, x: Any) -> Any:
-        torch = importlib.import_module("torch")
+        torch = self.torch
         x = x.detach().cpu()
         if x.dtype is torch.bfloat16:  # pytorch#109873: NumPy has no such dtype to hand
             return x.view(torch.int16).numpy().view(importlib.import_module("ml_dtypes").bfloat16)
@@ -48,7 +54,7 @@ class TorchBackend(Backend):
     # -- for fused steps -----------------------------------------------------------------------------------
 
     def layout(self, x: Any) -> Layout | None:
-        torch = importlib.import_module("torch")
+        torch = self.torch
         if (
             type(x) not in (torch.Tensor, torch.nn.Parameter)
             or x.is_conj()
@@ -61,10 +67,10 @@ class TorchBackend(Backend):
         return Layout(x.data_ptr(), tuple(x.shape), x.dtype, strides, size)
 
     def addresses(self, xs: Sequence[Any]) -> list[int]:
-        return list(map(importlib.import_module("torch").Tensor.data_ptr, xs))
+        return list(map(self.torch.Tensor.data_ptr, xs))
 
     def all_plain(self, xs: Sequence[Any]) -> bool:
-        return all(map(importlib.import_module("torch").Tensor.is_contiguous, xs))
+        return all(map(self.torch.Tensor.is_contiguous, xs))
 
     def same_places(self, xs: Sequence[Any], olds: Sequence[Any], addresses: Sequence[int], plain: bool) -> bool:
         """The memory of a tensor may be exchanged: ``p.data = …``."""
@@ -81,7 +87,7 @@ class TorchBackend(Backend):
 
     def written(self, xs: Sequence[Any]) -> None:
         """Lets autograd know: a tensor saved for a backward pass and changed since then is an error there."""
-        importlib.import_module("torch").autograd.graph.increment_version(xs)
+        self.torch.autograd.graph.increment_version(xs)
 
     def shares_memory(self, x: Any, y: Any) -> bool:
         numpy = importlib.import_module("numpy")
@@ -91,13 +97,13 @@ class TorchBackend(Backend):
         return x.detach()
 
     def word(self, op: str) -> tuple[Callable[..., Any], bool]:
-        torch = importlib.import_module("torch")
+        torch = self.torch
         if op == "sign":  # Torch's own answers 0 to NaN
             return self.xp.sign, False
         return getattr(torch, _NAMES.get(op, op)), op not in _WITHOUT_OUT
 
     def scalar(self, value: Any) -> Any:
-        torch = importlib.import_module("torch")
+        torch = self.torch
         return torch.tensor(value, dtype=torch.float64 if isinstance(value, float) else None)
 
 
