@@ -88,8 +88,10 @@ class Backend:
     engines: Sequence[str] = ("eager",)
     """Names of the engines that may serve this library, the best first."""
 
-    in_place = False
-    """Whether arrays of this library can be written to."""
+    def can_assign(self, x: Any) -> bool:
+        """Whether ``x`` is an array that can be written to."""
+        del x
+        return False
 
     def layout(self, x: Any) -> Layout | None:
         """How ``x`` lies in the host's or the device's memory; None if it is no plain array."""

@@ -31,7 +31,7 @@ def namespace(x: object) -> Namespace:
     return found
 
 
-def backend(x: Any) -> Backend:
+def backend(x: object) -> Backend:
     """The backend of an array: its library's adapter, or the plain one for any conforming library."""
     introduced = _introduced.get(type(x))
     if introduced is not None:

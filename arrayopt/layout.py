@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 
@@ -31,9 +32,15 @@ class Layout(NamedTuple):
     @property
     def repeats(self) -> bool:
         """Whether two of its entries lie at one place, as in an expanded array."""
-        return self.strides is not None and any(
-            [step == 0 and n > 1 for n, step in zip(self.shape, self.strides, strict=True)]
-        )
+        if self.strides is None or not math.prod(self.shape):
+            return False
+        steps = sorted([(abs(step), n) for n, step in zip(self.shape, self.strides, strict=True) if n > 1])
+        reach = self.itemsize
+        for step, n in steps:
+            if step < reach:  # it may be that they miss one another all the same
+                return _meet(steps, self.itemsize)
+            reach += step * (n - 1)
+        return False
 
     @property
     def dense(self) -> bool:
@@ -48,6 +55,15 @@ class Layout(NamedTuple):
                 return False
             filled *= n
         return high - low == filled
+
+
+def _meet(steps: Sequence[tuple[int, int]], itemsize: int) -> bool:
+    """Whether entries overlap, found by laying them all out."""
+    places = [0]
+    for step, n in steps:
+        places = [place + k * step for k in range(n) for place in places]
+    places.sort()
+    return any([b - a < itemsize for a, b in pairwise(places)])
 
 
 def alike(layouts: Sequence[Layout]) -> bool:
@@ -123,10 +139,12 @@ class Spots:
       fresh: the addresses of the other leaves.
       plain: whether all leaves are C-contiguous.
       leaves: how many of the buffers are leaves of the trees.
+      held: by buffer, copies of arrays that the rule holds, where they lie in what is written.
     """
 
-    __slots__ = ("donated", "fresh", "layouts", "leaves", "plain")
+    __slots__ = ("donated", "fresh", "held", "layouts", "leaves", "plain")
 
     def __init__(self, layouts: list[Layout | None], donated: object, fresh: list[int], plain: bool) -> None:
         self.layouts, self.donated, self.fresh, self.plain = layouts, donated, fresh, plain
         self.leaves = len(layouts)
+        self.held: dict[int, Any] = {}

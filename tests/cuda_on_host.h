@@ -35,6 +35,11 @@ static float __uint_as_float(unsigned int bits) {
     return x;
 }
 
+static float __double2float_rz(double x) {
+    const float nearest = (float)x;
+    return fabs((double)nearest) > fabs(x) ? __uint_as_float(__float_as_uint(nearest) - 1) : nearest;
+}
+
 static float widen_float16(unsigned short bits) {
     _Float16 x;
     memcpy(&x, &bits, 2);

@@ -104,8 +104,11 @@ def choose(backend: Backend, leaves: Sequence[Any], wanted: str | None) -> tuple
         return wanted, _wanted(backend, leaves, wanted), "asked for"
     passed_over: list[str] = []
     for name in backend.engines:
-        found: Any = engine(name, backend) if name in ("tiles", "eager", *announced()) else None
-        reason = "it is not announced by an installed package" if found is None else found.missing(leaves)
+        if name not in ("tiles", "eager", *announced()):
+            passed_over.append(f"not {name}: it is not announced by an installed package")
+            continue
+        found = engine(name, backend)
+        reason = found.missing(leaves)
         if reason is None:
             return name, found, "; ".join([found.about, *passed_over])
         passed_over.append(f"not {name}: {reason}")

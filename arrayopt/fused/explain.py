@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +11,7 @@ from arrayopt import dtypes
 from arrayopt.fused.plan import Trees
 from arrayopt.fused.program import Launch, Program, Run, Schedule, size_of
 from arrayopt.fused.run import Way
+from arrayopt.fused.traced import Traced
 
 
 @dataclass(frozen=True)
@@ -17,8 +19,8 @@ class Kernel:
     """One kernel.
 
     Attributes:
-      operations: in order, as ``"v5 = v1 * s0"``; v are values, s scalars of the step. A dtype is added where it is not
-        that of the first array.
+      operations: in order, as ``"v5 = v1 * s0"``; v are values, s scalars of the step. A dtype is added where it is
+        not that of the first array.
       reads: the arrays read at the first of its leaves, as ``"v0 = parameter at ['w']  (float32)"``.
       writes: the arrays written there, as ``"parameter at ['w'] = v5"``.
       reduces: what it sums up, or takes the greatest of, on the way.
@@ -120,7 +122,7 @@ def explained(way: Way | None) -> Explanation:
 def _moved(run: Run) -> tuple[int, int]:
     """The bytes that a call of the library reads and writes at least."""
 
-    def size(node: Any) -> int:
+    def size(node: Traced) -> int:
         return math.prod(node.shape) * size_of(dtypes.name(node.dtype))
 
     return sum([size(node) for node in run.call.nodes]), sum([size(node) for node in run.answers])
@@ -148,7 +150,7 @@ def _kernel(launch: Launch, names: _Names) -> Kernel:
     return Kernel(
         [_operation(program, i) for i in range(len(program.code))],
         [f"v{i} = {first[i]}  ({dtype})" for i, dtype in enumerate(program.loads)],
-        [f"{first[a]} = v{value}" for value, a, dtype in program.stores],
+        [f"{first[a]} = v{value}" for value, a, _ in program.stores],
         [f"{op} of v{value}" for op, value in program.reduces],
         [names.array(site.arrays[which]) for site in launch.sites],
         entries,
@@ -157,8 +159,8 @@ def _kernel(launch: Launch, names: _Names) -> Kernel:
     )
 
 
-_INFIX = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "less": "<", "less_equal": "<=", "greater": ">",
-          "greater_equal": ">=", "equal": "==", "not_equal": "!="}  # fmt: skip
+_INFIX = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "less": "<", "less_equal": "<=",
+          "greater": ">", "greater_equal": ">=", "equal": "==", "not_equal": "!="}  # fmt: skip
 
 
 def _operation(program: Program, i: int) -> str:
@@ -173,7 +175,7 @@ def _barriers(schedule: Schedule) -> list[str]:
     found: list[str] = []
     for stage in schedule.stages:
         reduced = [op for launch in stage.launches for _ in launch.sites for op, _ in launch.program.reduces]
-        found += [f"{reduced.count(op)} × {op} over a whole array, within the kernel" for op in dict.fromkeys(reduced)]
+        found += [f"{n} × {op} over a whole array, within the kernel" for op, n in Counter(reduced).items()]
         found += [_told(run) for run in stage.runs]
     return found
 
@@ -200,5 +202,3 @@ def _minimum(way: Way) -> int:
 
 def _bytes(kind: tuple[Any, ...]) -> int:
     return math.prod(kind[1]) * size_of(dtypes.name(kind[2])) if kind[1] is not None else 0
-
-

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 _Function = Callable[..., Any]
+_operators: Any = operator  # those of bits have no full types
 
 
 def _quiet(name: str, at_limit: Callable[[Any], Any]) -> _Function:
@@ -87,7 +88,8 @@ def remainder(x: Any, y: Any) -> Any:
 def power(x: Any, y: Any) -> Any:
     """x to the power y; of a negative number to a broken one, NaN."""
     if isinstance(x, int) and isinstance(y, int):
-        return pow(int(x), int(y), 1 << 64) if y >= 0 else power(float(x), y)  # integer dtypes wrap, and a power may be long
+        # integer dtypes wrap, and a power may be long
+        return pow(int(x), int(y), 1 << 64) if y >= 0 else power(float(x), y)
     if isinstance(x, complex) or isinstance(y, complex):
         return x**y
     try:
@@ -160,6 +162,22 @@ def _shift_right(x: int, n: int) -> int:
     return x >> (n if 0 <= n < 64 else 63)
 
 
+def _signbit(x: Any) -> bool:
+    return math.copysign(1.0, x) < 0
+
+
+def _both(x: Any, y: Any) -> bool:
+    return bool(x) and bool(y)
+
+
+def _either(x: Any, y: Any) -> bool:
+    return bool(x) or bool(y)
+
+
+def _one_of(x: Any, y: Any) -> bool:
+    return bool(x) != bool(y)
+
+
 def logaddexp(x: Any, y: Any) -> Any:
     """log(eˣ + eʸ)."""
     return maximum(x, y) + log1p(math.exp(-abs(x - y))) if x != y else x + math.log(2)
@@ -187,9 +205,9 @@ FUNCTIONS: dict[str, _Function] = {
     "less_equal": operator.le,
     "greater": operator.gt,
     "greater_equal": operator.ge,
-    "bitwise_and": operator.and_,
-    "bitwise_or": operator.or_,
-    "bitwise_xor": operator.xor,
+    "bitwise_and": _operators.and_,
+    "bitwise_or": _operators.or_,
+    "bitwise_xor": _operators.xor,
     "bitwise_left_shift": _shift_left,
     "bitwise_right_shift": _shift_right,
     "divide": divide,
@@ -205,21 +223,21 @@ FUNCTIONS: dict[str, _Function] = {
     "trunc": _rounded(math.trunc),
     "round": _rounded(round),
     "where": select,
-    "isfinite": lambda x: cmath.isfinite(x),
-    "isinf": lambda x: cmath.isinf(x),
-    "isnan": lambda x: cmath.isnan(x),
-    "signbit": lambda x: math.copysign(1.0, x) < 0,
-    "logical_and": lambda x, y: bool(x) and bool(y),
-    "logical_or": lambda x, y: bool(x) or bool(y),
-    "logical_xor": lambda x, y: bool(x) != bool(y),
+    "isfinite": cmath.isfinite,
+    "isinf": cmath.isinf,
+    "isnan": cmath.isnan,
+    "signbit": _signbit,
+    "logical_and": _both,
+    "logical_or": _either,
+    "logical_xor": _one_of,
     "logical_not": operator.not_,
     "atan2": math.atan2,
     "hypot": math.hypot,
     "copysign": math.copysign,
     "logaddexp": logaddexp,
-    "conj": lambda x: x.conjugate(),
-    "real": lambda x: x.real,
-    "imag": lambda x: x.imag,
+    "conj": operator.methodcaller("conjugate"),
+    "real": operator.attrgetter("real"),
+    "imag": operator.attrgetter("imag"),
     "recip": recip,
 }
 """Every elementwise word, for numbers."""
@@ -233,12 +251,14 @@ def invert(x: Any) -> Any:
 FUNCTIONS["bitwise_invert"] = invert
 
 COMPLEX = frozenset(
-    "abs add astype conj divide equal imag isfinite isinf isnan logical_and logical_not logical_or logical_xor multiply "
-    "negative not_equal real recip sqrt subtract where".split()
+    "abs add astype conj divide equal imag isfinite isinf isnan logical_and logical_not logical_or logical_xor "
+    "multiply negative not_equal real recip sqrt subtract where".split()
 )
 """Words that take complex numbers too; a step with others of them is not recorded."""
 
-WRAPPING = frozenset("abs add subtract multiply negative bitwise_left_shift bitwise_invert floor_divide pow astype".split())
+WRAPPING = frozenset(
+    "abs add subtract multiply negative bitwise_left_shift bitwise_invert floor_divide pow astype".split()
+)
 """Words whose results an integer dtype cuts to its bits."""
 
 
@@ -247,6 +267,12 @@ def converter(dtype: str) -> _Function:
     if dtype == "bool":
         return bool
     if "int" in dtype:
-        bits, signed = int(dtype.lstrip("uint")), not dtype.startswith("u")
-        return lambda x: wrapped(whole(x), bits, signed)
+        return _to_integer(int(dtype.lstrip("uint")), not dtype.startswith("u"))
     return complex if dtype.startswith("complex") else float
+
+
+def _to_integer(bits: int, signed: bool) -> _Function:
+    def converted(x: Any) -> int:
+        return wrapped(whole(x), bits, signed)
+
+    return converted

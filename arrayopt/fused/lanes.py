@@ -1,4 +1,5 @@
-"""Straight-line code for a program on vectors: the library's functions, tile by tile, into buffers that are used again.
+"""Straight-line code for a program on vectors: the library's functions, tile by tile, into buffers that are used
+again.
 
 What the general way of the tile engine decides at every tile is decided here once: which buffer each operation writes
 to, and which may write into the donated array itself.
@@ -15,12 +16,13 @@ from arrayopt.fused.program import Program
 NARROW = ("float16", "bfloat16")
 _PLAIN = frozenset({"hand_on"})
 
+
 class Lane(NamedTuple):
     """The code of a program.
 
     Attributes:
-      run: ``run(vectors, scalars, inverse, buffers, size)`` applies the program; for each reduction, what it gave tile
-        by tile.
+      run: ``run(vectors, scalars, inverse, buffers, size)`` applies the program; for each reduction, what it gave
+        tile by tile.
       buffers: dtypes of its buffers.
       inverse: the slots of which it wants 1 / s.
     """
@@ -34,7 +36,7 @@ def lane(program: Program, backend: Backend, tile: int, reduced: Callable[..., A
     """The code of a program; None if an operation has no form that writes in place."""
     if not program.flat or any([dtype.startswith("complex") for dtype in _dtypes(program)]):
         return None
-    words = {op: backend.word(op) for op, dtype, _ in program.code if op not in _PLAIN} if _known(program) else {}
+    words = {op: backend.word(op) for op, _, _ in program.code if op not in _PLAIN} if _known(program) else {}
     if not program.code or not words or not all([has_out for _, has_out in words.values()]):
         return None
     text = _Text(program, tile)
@@ -77,8 +79,8 @@ class _Text:
         yield f"    for start in range(0, size, {self.tile}):"
         yield f"        end = start + {self.tile}"
         yield from [f"        x{k} = vectors[{k}][start:end]" for k in range(arrays)]
-        yield "        if end > size:"
-        yield from [f"            b{k} = b{k}[: size - start]" for k in range(len(self.buffers))] or ["            pass"]
+        cut = [f"            b{k} = b{k}[: size - start]" for k in range(len(self.buffers))]
+        yield from ["        if end > size:", *(cut or ["            pass"])]
         yield from [f"        {line}" for line in body]
         yield "    return found"
 
@@ -153,7 +155,7 @@ class _Text:
         """Of what was not computed in place; values that lie in arrays about to be overwritten are copied first."""
         rest = [(value, array) for value, array, _ in self.program.stores if self.name[value] != f"x{array}"]
         overwritten = {f"x{array}" for _, array in rest}
-        for value, array in rest:
+        for value, _ in rest:
             if self.name[value] in overwritten:
                 spare = f"b{self._buffer(self.program.dtype(value))}"
                 yield f"assign({spare}, {self.name[value]})"

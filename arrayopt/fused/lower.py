@@ -17,9 +17,7 @@ from arrayopt.fused.traced import Traced
 _ALIASES = frozenset({"copy", "view"})
 
 
-def schedule(
-    outputs: dict[int, Traced], moving: frozenset[int], places: int, tape: Sequence[Traced]
-) -> Schedule:
+def schedule(outputs: dict[int, Traced], moving: frozenset[int], places: int, tape: Sequence[Traced]) -> Schedule:
     """The schedule of a step.
 
     Args:
@@ -160,8 +158,8 @@ class _Lowering:
         values: dict[int, tuple[str, int, str]] = {}
         for node in call.nodes:
             j = node.index
-            where = ("number", self.numbers.need(j)) if graph.on_host[j] else ("array", self.buffer[j])
-            values[id(node)] = (*where, dtypes.name(node.dtype))
+            what, place = ("number", self.numbers.need(j)) if graph.on_host[j] else ("array", self.buffer[j])
+            values[id(node)] = (what, place, dtypes.name(node.dtype))
         arrays: list[tuple[int | None, int]] = []
         numbers: list[tuple[int | None, int]] = []
         for j, part in self._answers(i):
@@ -204,14 +202,13 @@ class _Kernel:
         self.reads = part.reads
         self.arrays = [lowering.buffer[i] for i in part.reads]
         self.shapes = [self.graph.nodes[i].shape for i in part.reads]
-        self.value = {i: k for k, i in enumerate(part.reads)}
+        self.value: dict[int | None, int] = {i: k for k, i in enumerate(part.reads)}
         self.code: list[tuple[Any, tuple[int, ...], int]] = []  # value or expansion, operands, first slot
         self.values = len(part.reads)
         self._results: dict[int, list[int]] = {}  # by id of what a formula was given: its results in this kernel
         self.slots: list[int | float | Traced] = []
         self.scalars: list[int] = []
         self.results: list[int] = []
-        self._slot: dict[int, int] = {}
         self._key: list[Any] = [(self.graph.nodes[i].sig >> 1, self.graph.sizes[i] == self.size) for i in part.reads]
         for i in part.computed:
             node = self.graph.nodes[i]
@@ -239,7 +236,7 @@ class _Kernel:
             return
         if node.op in _ALIASES and self._is_alias(i):
             self._key.append(node.op)
-            self.value[i] = self.value[args[0]]  # type: ignore[index]
+            self.value[i] = self.value[args[0]]
             return
         value, on_host = self.value, graph.on_host
         operands = tuple(
@@ -271,15 +268,11 @@ class _Kernel:
         return a is not None and not self.graph.on_host[a] and self.graph.sizes[a] == self.graph.sizes[i]
 
     def _operand(self, x: Any, a: int | None) -> int:
-        """A scalar: a slot for each that is computed, and for each occurrence of a Python number."""
-        if a is not None and a in self._slot:
-            return -1 - self._slot[a]
+        """A scalar: a slot for each place where one occurs, so that numbers which happen to be equal change nothing."""
         slot = len(self.slots)
         self.slots.append(x)
         self.scalars.append(self.numbers.scalar(self.stage, x if a is None else a, a is None))
         self._key.append(type(x) if a is None else x.dtype)
-        if a is not None:
-            self._slot[a] = slot
         return -1 - slot
 
     def store(self, value: int, place: int) -> None:
@@ -301,23 +294,29 @@ class _Kernel:
     def program(self) -> Program:
         """What is done there."""
         nodes = self.graph.nodes
+        dtype = {node.sig >> 1: dtypes.name(node.dtype) for node in nodes}
+        return Program(
+            tuple([dtypes.name(nodes[i].dtype) for i in self.reads]),
+            tuple(self._instructions()),
+            tuple([(value, array, dtype[sig]) for value, array, sig in self._told("store")]),
+            tuple([(op, value) for op, value in self._told("reduce")]),
+            "".join([kind(dtypes.name(x.dtype) if isinstance(x, Traced) else type(x).__name__) for x in self.slots]),
+            all([self.graph.sizes[i] == self.size for i in self.reads]),
+            "view" in self._key,
+        )
+
+    def _instructions(self) -> list[Instruction]:
         code: list[Instruction] = []
         for what, operands, slot in self.code:
             if isinstance(what, Expansion):
                 code += what.instructions(operands, len(self.reads) + len(code), slot)
             else:
                 code.append(Instruction(what.op, dtypes.name(what.dtype), operands))
-        told = [entry for entry in self._key if isinstance(entry, tuple) and entry[0] in ("store", "reduce")]
-        dtype = {node.sig >> 1: dtypes.name(node.dtype) for node in nodes}
-        return Program(
-            tuple([dtypes.name(nodes[i].dtype) for i in self.reads]),
-            tuple(code),
-            tuple([(value, array, dtype[kind]) for value, array, kind in [entry[1:] for entry in told if entry[0] == "store"]]),
-            tuple([(op, value) for op, value in [entry[1:] for entry in told if entry[0] == "reduce"]]),
-            "".join([kind(dtypes.name(x.dtype) if isinstance(x, Traced) else type(x).__name__) for x in self.slots]),
-            all([self.graph.sizes[i] == self.size for i in self.reads]),
-            "view" in self._key,
-        )
+        return code
+
+    def _told(self, what: str) -> list[Any]:
+        """What `store` or `reduce` was told."""
+        return [entry[1:] for entry in self._key if isinstance(entry, tuple) and entry[0] == what]
 
 
 assert words.ELEMENTWISE >= _ALIASES

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import traceback
+from bisect import bisect_right
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,7 +50,8 @@ class Trees(NamedTuple):
     def path(self, place: int) -> str:
         """What a message calls a leaf."""
         a, b, c, _ = self.counts
-        who = "parameter" if place < a else "gradient" if place < a + b else "state" if place < a + b + c else "argument"
+        kinds = ("parameter", "gradient", "state", "argument")
+        who = kinds[bisect_right((a, a + b, a + b + c), place)]
         path = _strip(self.spec.paths()[place])
         return f"the {who} at {path}" if path else f"the {who}"
 

@@ -35,7 +35,7 @@ class Operands:
 
 def _mapped(f: Callable[[Any], Any], x: Any) -> Any:
     if isinstance(x, (list, tuple)):
-        return type(x)([_mapped(f, y) for y in cast(Any, x)])
+        return cast(Any, x).__class__([_mapped(f, y) for y in cast(Any, x)])
     return f(x)
 
 
@@ -86,8 +86,8 @@ def probed(recorder: Any, call: Call) -> Shaped | list[Shaped]:
 
 
 def _container(found: Any) -> Callable[[list[Any]], Any]:
-    kind: Any = type(found)
-    if isinstance(found, tuple) and hasattr(found, "_fields"):
+    kind = cast(Any, type(found))
+    if hasattr(found, "_fields") and isinstance(found, tuple):
         return lambda parts: kind(*parts)
     return list if isinstance(found, list) else tuple
 
@@ -174,7 +174,7 @@ def squeezed(shape: tuple[int, ...], axis: Any) -> tuple[int, ...]:
 
 def sliced(shape: tuple[int, ...], key: Any) -> tuple[int, ...]:
     """The shape of ``x[key]``, the key made of ints, slices, None and an ellipsis."""
-    keys = list(key) if isinstance(key, tuple) else [key]
+    keys: list[Any] = list(cast(Any, key)) if isinstance(key, tuple) else [key]
     taken = len([k for k in keys if k is not None and k is not Ellipsis])
     if taken > len(shape):
         raise IndexError(f"too many indices for an array of shape {shape}.")

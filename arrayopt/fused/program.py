@@ -1,4 +1,7 @@
-"""What a recorded step becomes: stages of kernels, with work on single numbers before and library calls after each."""
+"""What a recorded step becomes.
+
+Stages of kernels, with work on single numbers before and library calls after each.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +68,10 @@ class Number(NamedTuple):
 
 
 class Operation(NamedTuple):
-    """One operation on numbers; its dtype is ``float64``, ``complex128``, ``bool``, ``int``, or that of an integer."""
+    """One operation on numbers.
+
+    Its dtype is ``float64``, ``complex128``, ``bool``, ``int``, or that of an integer.
+    """
 
     op: str
     dtype: str

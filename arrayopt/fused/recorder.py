@@ -84,7 +84,8 @@ class Recorder:
     def on_leaf(self, formula: Callable[..., Any], args: Sequence[Any], words: Any, reads: dict[str, Any]) -> Any:
         """A formula of one leaf. For a leaf like one before, what was written down then is written again.
 
-        A formula is a function of its arguments, so it would come to the same; and a model may have a thousand leaves.
+        A formula is a function of its arguments, so it would come to the same; and a model may have a thousand
+        leaves.
         """
         given = (*args, *reads.values())
         key = (formula, id(words), tuple(reads), *[(x.sig, x.shape) for x in given])
@@ -105,7 +106,7 @@ class Recorder:
         """``x op y``, or ``op x``."""
         if y is None:
             return self._elementwise(op, "operator", (x,))
-        if op == "pow" and type(y) is int and 1 <= y <= 4 and type(x) is self.kind:
+        if op == "pow" and _is_small(y) and type(x) is self.kind:
             return self._power(x, y)
         kind = self.kind
         if type(x) is kind and type(y) is kind and x.shape == y.shape and not x.plain:
@@ -165,7 +166,8 @@ class Recorder:
 
     def _once(self, op: str, args: tuple[Operand, ...], dtype: Any, sig: int) -> Traced:
         """Work on numbers, the same for every leaf, is written down once."""
-        key = (op, sig, *[x.index if type(x) is self.kind else (type(x), x or repr(x)) for x in args])
+        named: list[Any] = [x.index if type(x) is self.kind else (type(x), x or repr(x)) for x in args]
+        key = (op, sig, *named)
         node = self._equal.get(key)
         if node is None:
             node = self._equal[key] = self._written(op, args, None, (), dtype, sig)
@@ -184,11 +186,10 @@ class Recorder:
         """The dtype of a word's result, as the library says."""
         how, op, *sigs = key
         word = words.OPERATORS[op] if how == "operator" else getattr(self.library, op)
-        found = word(*[self._example(sig) for sig in sigs])
-        if type(found) in _NUMBERS:
-            answer = type(found), _NUMBERS[type(found)]
-        else:
-            answer = self._dtype(found.dtype)
+        examples = [self._example(sig) for sig in sigs]
+        found = word(*examples) if op != "atanh" else word(0 * examples[0])  # at 1 it is infinite, and some warn
+        kind = cast(Any, type(found))
+        answer = (kind, _NUMBERS[kind]) if kind in _NUMBERS else self._dtype(found.dtype)
         self._answers[key] = answer
         return answer
 
@@ -328,7 +329,7 @@ class Recorder:
 
     def item(self, x: Traced, key: Any) -> Any:
         """``x[key]``; the key holds no arrays."""
-        if _holds(self.kind, key) or any([is_array(k) for k in (key if isinstance(key, tuple) else (key,))]):
+        if _holds(self.kind, key) or any([is_array(k) for k in _as_tuple(key)]):
             raise NotRecordable("an index is an array")
         node = Call("__getitem__", Operands((x, key), {}))
         return self._made("call", (x,), node, sliced(x.shape, key), self._dtype(x.dtype))
@@ -352,21 +353,31 @@ class Recorder:
         if name in _FILLED:
             return self._filler(_FILLED[name])
         if name in words.UNARY or name in words.BINARY or name == "where":
-            return lambda *args: self._function(name, args)
+            return self._elementwise_word(name)
         real = getattr(self.library, name)
         if name in ("linalg", "fft"):
             return _Part(self, name)
         if not callable(real) or isinstance(real, type) or name in words.CREATION:
             return real
-        if name in _INQUIRIES:
-            return lambda *args: real(*[self._example(x.sig) if type(x) is self.kind else x for x in args])
-        return lambda *args, **options: self._called(name, real, args, options)
+        return self._inquiry(real) if name in _INQUIRIES else self.between_kernels(name, real)
 
-    def _function(self, name: str, args: tuple[Any, ...]) -> Any:
+    def _elementwise_word(self, name: str) -> Callable[..., Any]:
         """An elementwise word; without anything recorded in it, its value."""
-        if not _holds(self.kind, args):
-            return getattr(self.library, name)(*args)
-        return self._elementwise(name, "function", args)
+
+        def function(*args: Any) -> Any:
+            if not _holds(self.kind, args):
+                return getattr(self.library, name)(*args)
+            return self._elementwise(name, "function", args)
+
+        return function
+
+    def _inquiry(self, real: Callable[..., Any]) -> Callable[..., Any]:
+        """A question about dtypes or shapes."""
+
+        def asked(*args: Any) -> Any:
+            return real(*[self._example(x.sig) if type(x) is self.kind else x for x in args])
+
+        return asked
 
     def _filler(self, value: int) -> Callable[..., Any]:
         def filled(x: Any, /, *, dtype: Any = None, device: Any = None) -> Any:
@@ -374,10 +385,15 @@ class Recorder:
 
         return filled
 
-    def _called(self, path: str, real: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        if not _holds(self.kind, args) and not _holds(self.kind, tuple(options.values())):
-            return real(*args, **options)
-        return self.call(path, args, options)
+    def between_kernels(self, path: str, real: Callable[..., Any]) -> Callable[..., Any]:
+        """A function of the library; without anything recorded in it, its value."""
+
+        def called(*args: Any, **options: Any) -> Any:
+            if not _holds(self.kind, args) and not _holds(self.kind, tuple(options.values())):
+                return real(*args, **options)
+            return self.call(path, args, options)
+
+        return called
 
 
 class _Part:
@@ -395,7 +411,7 @@ class _Part:
     def __getattr__(self, name: str) -> Any:
         recorder, path = self._recorder, f"{self._name}.{name}"
         real = getattr(getattr(recorder.library, self._name), name)
-        return lambda *args, **options: recorder._called(path, real, args, options)
+        return recorder.between_kernels(path, real)
 
 
 class RecordingBackend(Backend):
@@ -427,10 +443,20 @@ class RecordingBackend(Backend):
         return self._real.dtype(name)
 
     def hand_on(self, x: Any, dtype: Any) -> Any:
-        return self._recorder.hand_on(x, dtype) if dtypes.name(dtype) in ("float16", "bfloat16") else self.xp.astype(x, dtype)
+        is_narrow = dtypes.name(dtype) in ("float16", "bfloat16")
+        return self._recorder.hand_on(x, dtype) if is_narrow else self.xp.astype(x, dtype)
 
     def receive(self, x: Any) -> Any:
         return self._recorder.operand(x)
+
+
+def _is_small(n: Any) -> bool:
+    """Whether a power is multiplied out."""
+    return type(n) is int and 1 <= n <= 4
+
+
+def _as_tuple(key: Any) -> tuple[Any, ...]:
+    return cast(Any, key) if isinstance(key, tuple) else (key,)
 
 
 def _is_whole(x: Traced, axis: Any) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 from arrayopt import dtypes
 from arrayopt.backend import Backend
@@ -73,8 +73,8 @@ class Way:
 
 def _kind(x: Any) -> tuple[Any, ...]:
     if is_array(x):
-        return type(x), tuple(x.shape), x.dtype
-    return (type(x), None, None if type(x) in (int, float, complex) else x)
+        return cast(Any, type(x)), tuple(x.shape), x.dtype, _device(x)
+    return cast(Any, type(x)), None, None if type(x) in (int, float, complex) else x
 
 
 def _fits(x: Any, kind: tuple[Any, ...]) -> bool:
@@ -82,7 +82,11 @@ def _fits(x: Any, kind: tuple[Any, ...]) -> bool:
         return False
     if kind[1] is None:
         return kind[2] is None or x is kind[2] or bool(x == kind[2])
-    return bool(x.shape == kind[1] and x.dtype == kind[2])
+    return bool(x.shape == kind[1] and x.dtype == kind[2] and _device(x) == kind[3])
+
+
+def _device(x: Any) -> Any:
+    return getattr(x, "device", None)
 
 
 class Whole(Way):
@@ -121,7 +125,7 @@ class Eagerly(Way):
         if self.library is not None:
             raw_params, raw_state = [_raw(self.library, tree) for tree in (params, state)]
         found: tuple[Any, Any] = self._step(raw_params, raw_state, grads, extra)
-        if self.library is None or not self.library.in_place:
+        if self.library is None:
             return found
         news, spec = flatten(found)
         olds = [leaves[p] for p in self.donated]
@@ -145,7 +149,7 @@ class Eagerly(Way):
         library = self.library
         assert library is not None
         ranges = Ranges(layouts.items())
-        fits = [_same_kind(new, old) for new, old in zip(news, olds, strict=True)]
+        fits = [library.can_assign(old) and _same_kind(new, old) for new, old in zip(news, olds, strict=True)]
         for i, (new, old) in enumerate(zip(news, olds, strict=True)):
             layout = library.layout(new) if is_array(new) else None
             if new is not old and layout is not None and ranges.touches(layout):
@@ -203,8 +207,10 @@ class InKernels(Way):
             self.forget()
             return super().fits(leaves)
         fresh = [leaves[i] for i in self._fresh]
+        ends = [(i, leaves[i]) for i in {*self._fresh[:1], *self._fresh[-1:]}]  # they move from a device together
         return (
-            list(map(type, fresh)) == self._types
+            all([_device(x) == self.kinds[i][3] for i, x in ends])
+            and list(map(type, fresh)) == self._types
             and [x.shape for x in fresh] == self._shapes
             and [x.dtype for x in fresh] == self._dtypes
             and all([_fits(leaves[i], kind) for i, kind in self._others])
@@ -214,7 +220,9 @@ class InKernels(Way):
         """Takes a step."""
         assert self.library is not None and self.schedule is not None
         spots = self._spots(leaves)
-        own = getattr(self._engine, "carry_out", None)  # an engine that keeps numbers on a device has a way of its own
+        if self.schedule.captured:
+            spots.held = self._apart()
+        own = getattr(self._engine, "carry_out", None)  # an engine that keeps numbers on a device has its own way
         if own is not None:
             replaced = own(self.schedule, leaves, spots)
         else:
@@ -225,13 +233,20 @@ class InKernels(Way):
         new_params, _, new_state, _ = self.spec.unflatten([replaced.get(p, x) for p, x in enumerate(leaves)])
         return new_params, new_state
 
+    def _apart(self) -> dict[int, Any]:
+        """Copies of arrays that the rule holds and that this step writes to."""
+        library, schedule, ranges = self.library, self.schedule, self._last.kept.ranges
+        assert library is not None and schedule is not None
+        held = [(place, x, library.layout(x)) for place, x in schedule.captured]
+        return {place: library.copy(x) for place, x, layout in held if layout is not None and ranges.touches(layout)}
+
     def _spots(self, leaves: list[Any]) -> Spots:
         """Where all leaves lie. Donated arrays are looked at once, for as long as they are the same."""
         library = self.library
         assert library is not None
         kept = getattr(self._last, "kept", None)
         if kept is None:
-            kept = self._last.kept = _Kept(self, leaves)
+            kept = self._last.kept = _Kept(self, leaves, self._written, self._fresh)
         fresh = [leaves[i] for i in self._fresh]
         if kept.plain and library.all_plain(fresh):
             addresses = library.addresses(fresh)
@@ -259,8 +274,8 @@ class InKernels(Way):
 class _Kept:
     """The donated arrays of the last step, and where they lie."""
 
-    def __init__(self, way: InKernels, leaves: list[Any]) -> None:
-        library, places = way.library, way._written
+    def __init__(self, way: Way, leaves: list[Any], places: list[int], fresh: list[int]) -> None:
+        library = way.library
         assert library is not None
         self.arrays = [leaves[i] for i in places]
         self.layouts = [library.layout(x) for x in self.arrays]
@@ -270,13 +285,11 @@ class _Kept:
         self.plain = all([layout is not None and layout.strides is None for layout in self.layouts])
         self.addresses = {i: layout.address for i, layout in known.items()}
         self.all = [layout.address if layout is not None else 0 for layout in self.layouts]
-        self.fresh = way._fresh
+        self.fresh = fresh
         self.clear: list[int] = []  # addresses of gradients that were found to touch none of them
 
 
-def check_writable(
-    names: Trees, library: Backend | None, leaves: Sequence[Any], layouts: dict[int, Layout]
-) -> None:
+def check_writable(names: Trees, library: Backend | None, leaves: Sequence[Any], layouts: dict[int, Layout]) -> None:
     """Raises ValueError if a donated array cannot be written, or shares memory with another."""
     for p, layout in layouts.items():
         if not layout.writable:

@@ -35,7 +35,8 @@ def carry_out(
     spots.layouts = layouts = spots.layouts + [None] * (schedule.buffers - len(leaves))
     known: list[Any] = [None] * len(schedule.numbers)
     for place, x in schedule.captured:
-        arrays[place], layouts[place] = x, backend.layout(x)
+        arrays[place] = spots.held.get(place, x)
+        layouts[place] = backend.layout(arrays[place])
     for place, number in schedule.read:
         x = arrays[place]
         known[number] = x if isinstance(x, (int, float, complex)) else backend.read(x)
@@ -89,7 +90,8 @@ def _call(run: Run, backend: Backend, arrays: list[Any], layouts: list[Any], kno
         known[number] = backend.read(found if part is None else found[part])
 
 
-_signals: Any = importlib.import_module("_signal")  # what is beneath the standard module: no enumerations, a tenth of the time
+# what is beneath the standard module: no enumerations, a tenth of the time
+_signals: Any = importlib.import_module("_signal")
 
 
 @contextmanager

@@ -47,7 +47,9 @@ class Numbers:
     def scalar(self, s: int, x: Any, is_number: bool) -> int:
         """The place of a value, or of a Python number, in what stage ``s`` answers."""
         wanted = self._scalars.setdefault(s, {})
-        key: Any = (type(x), math.copysign(1.0, x) if x == 0 else x) if is_number and not isinstance(x, complex) else x
+        key: Any = (
+            (type(x), math.copysign(1.0, x) if x == 0 else x) if is_number and not isinstance(x, complex) else x
+        )
         return wanted.setdefault((is_number, key, x), len(wanted))
 
     def scalars(self, s: int, xs: tuple[Any, ...]) -> list[int]:

@@ -39,9 +39,7 @@ class Graph:
         self.sizes = _sizes(self.nodes)
         self.on_host = self._hosted(outputs, set(moving))
         self._leave_views(outputs)
-        self.solid = [
-            not host and node.op in _SOLID for node, host in zip(self.nodes, self.on_host, strict=True)
-        ]
+        self.solid = [not host and node.op in _SOLID for node, host in zip(self.nodes, self.on_host, strict=True)]
         self.kept: set[int] = set()
         self.stage: list[int] = []
         for i, node in enumerate(self.nodes):
@@ -50,7 +48,10 @@ class Graph:
             self.stage.append(self._stage_of(i, op) if barrier else self._stage_of_elementwise(i))
 
     def _leave_views(self, outputs: dict[int, Traced]) -> None:
-        """Leaves to the library what changes a shape where a broadcast is near: a kernel that broadcasts has one shape."""
+        """Leaves to the library what changes a shape where a broadcast is near.
+
+        A kernel that broadcasts has one shape.
+        """
         views = [i for i, node in enumerate(self.nodes) if node.op == "view" and not self.on_host[i]]
         if not views:
             return
@@ -146,9 +147,7 @@ def _first(group: list[int], i: int) -> int:
     return i
 
 
-def _alive(
-    outputs: dict[int, Traced], tape: Sequence[Traced]
-) -> tuple[list[Traced], list[list[int | None]]]:
+def _alive(outputs: dict[int, Traced], tape: Sequence[Traced]) -> tuple[list[Traced], list[list[int | None]]]:
     """What the outputs depend on, numbered anew, and the numbers of its operands."""
     alive = bytearray(len(tape))
     for node in outputs.values():

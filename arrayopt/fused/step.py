@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from arrayopt import dtypes
 from arrayopt.backend import Backend
@@ -41,8 +41,8 @@ def fused_step(optimizer: Any, engine: str | None = None) -> FusedStep:
 
     Raises:
       ValueError: there is no engine of that name. From the step: the engine asked for cannot serve; a parameter or
-        a state is read-only, overlaps itself or shares memory with another; whatever the optimizer's ``update`` says of
-        trees that do not fit.
+        a state is read-only, overlaps itself or shares memory with another; whatever the optimizer's ``update`` says
+        of trees that do not fit.
       TypeError: ``optimizer`` has no ``update``.
 
     Example:
@@ -65,8 +65,8 @@ def fused_step(optimizer: Any, engine: str | None = None) -> FusedStep:
 class FusedStep:
     """What `fused_step` makes: ``params, state = step(params, grads, state, **extra_args)``.
 
-    It may be called from several threads at once, on trees that share no donated array. Ctrl-C within a step is raised
-    after it.
+    It may be called from several threads at once, on trees that share no donated array. Ctrl-C within a step is
+    raised after it.
     """
 
     def __init__(self, optimizer: Any, engine: str | None) -> None:
@@ -81,9 +81,7 @@ class FusedStep:
     def __repr__(self) -> str:
         return f"fused_step({self._optimizer!r})"
 
-    def __call__(
-        self, params: Params, grads: Updates, state: OptState, **extra_args: Any
-    ) -> tuple[Params, OptState]:
+    def __call__(self, params: Params, grads: Updates, state: OptState, **extra_args: Any) -> tuple[Params, OptState]:
         way = self._recent
         leaves = None if way is None else way.leaves_of(params, grads, state, extra_args)
         if way is None or leaves is None:
@@ -115,7 +113,9 @@ class FusedStep:
         library = library_of(trees.leaves)
         if library is None:
             return Eagerly(self._step, None, trees, "eager", "the arrays are not all of one library", None)
-        name, engine, reason = engines.choose(library, trees.leaves, self._engine)
+        donated = set(trees.donated)  # a gradient may be a scalar of the library, which is an array in all but name
+        arrays = [x if i in donated or not is_array(x) else library.settle(x) for i, x in enumerate(trees.leaves)]
+        name, engine, reason = engines.choose(library, arrays, self._engine)
         if hasattr(engine, "compile"):
             shapes = Trees([_Shape(x) if is_array(x) else x for x in trees.leaves], trees.spec)
             record_later = functools.partial(self._described, library, shapes)
@@ -166,7 +166,8 @@ def _four(trees: Trees) -> tuple[Any, Any, Any, Any]:
 def _signature(leaf: Any) -> Any:
     if is_array(leaf):
         return type(leaf), tuple(leaf.shape), dtypes.name(leaf.dtype), str(getattr(leaf, "device", ""))
-    return type(leaf) if type(leaf) in (int, float, complex) else (type(leaf), _hashable(leaf))
+    kind = cast(Any, type(leaf))
+    return kind if kind in (int, float, complex) else (kind, _hashable(leaf))
 
 
 def _hashable(leaf: Any) -> Any:

@@ -1,8 +1,8 @@
 """A formula recorded once for all leaves alike.
 
-A model may have a thousand leaves of a few shapes. What a formula writes down for the first of them holds for the rest;
-so each leaf is left with one value for each result, op ``"formula"``, and the operations come back in when a kernel is
-made of it.
+A model may have a thousand leaves of a few shapes. What a formula writes down for the first of them holds for the
+rest; so each leaf is left with one value for each result, op ``"formula"``, and the operations come back in when a
+kernel is made of it.
 """
 
 from __future__ import annotations
@@ -105,10 +105,7 @@ class Take:
 
     @staticmethod
     def _slot(x: Any, slots: list[Any]) -> tuple[str, int]:
-        """A slot for each scalar that is computed, and for each occurrence of a Python number."""
-        for k, other in enumerate(slots):
-            if other is x and isinstance(x, Traced):
-                return "slot", k
+        """A slot for each place where a scalar occurs, so that numbers which happen to be equal change nothing."""
         slots.append(x)
         return "slot", len(slots) - 1
 
@@ -138,4 +135,4 @@ class Take:
             tape.append(copy)
             new[id(node)] = copy
         out = self.out
-        return tuple([new.get(id(x), x) for x in out]) if isinstance(out, tuple) else new.get(id(out), out)
+        return tuple([new.get(id(x), x) for x in self.outs]) if isinstance(out, tuple) else new.get(id(out), out)

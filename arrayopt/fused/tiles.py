@@ -1,4 +1,5 @@
-"""The engine that needs nothing but the library: a kernel's operations, one after another on tiles that stay in cache.
+"""The engine that needs nothing but the library: a kernel's operations, one after another on tiles that stay in
+cache.
 
 It runs every program on every layout, and serves the other engines where theirs cannot: complex numbers, broadcasts,
 strided arrays.
@@ -30,8 +31,8 @@ class Tiles:
 
     Args:
       backend: the library's adapter.
-      tile: entries of a tile; None makes one of each whole array. Then nothing is read: what a reduction answers is an
-        array of the library.
+      tile: entries of a tile; None makes one of each whole array. Then nothing is read: what a reduction answers is
+        an array of the library.
     """
 
     about = "the library's operations on tiles that stay in cache"
@@ -103,6 +104,7 @@ class _Kernel:
 
     def run(self, site: Site, arrays: list[Any], numbers: _Numbers, scratch: dict[Any, list[Any]]) -> list[Any]:
         shape, scalars = site.shape, numbers.of(site)
+        partial: list[list[Any]]
         copies: list[tuple[Any, Any]] = []
         if self.program.flat:
             arrays, shape, copies = self._as_vectors(site, arrays)
@@ -209,8 +211,8 @@ class _Step:
 
 def _buffers(program: Program) -> tuple[list[int], list[str]]:
     """For each instruction the buffer it may write to, and the dtypes of the buffers: as few as can be."""
-    n = len(program.loads)
-    last = {value: len(program.code) for value, *_ in program.stores} | {v: len(program.code) for _, v in program.reduces}
+    n, end = len(program.loads), len(program.code)
+    last = {value: end for value, *_ in program.stores} | {value: end for _, value in program.reduces}
     for i, instruction in enumerate(program.code):
         for a in instruction.args:
             last[a] = max(last.get(a, 0), i)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, ClassVar, NoReturn, TypeAlias
 
 Operand: TypeAlias = Any
 """A `Traced`, or a Python number."""
@@ -17,7 +17,7 @@ class NotRecordable(Exception):
     """Recording met something that it cannot write down."""
 
 
-class NoAttribute(NotRecordable, AttributeError):
+class NoAttribute(NotRecordable, AttributeError):  # pyright: ignore[reportUnsafeMultipleInheritance]
     """An attribute that recording arrays lack."""
 
 
@@ -37,7 +37,7 @@ class Traced:
 
     __slots__ = ("args", "attrs", "dtype", "index", "op", "plain", "shape", "sig")
     __array_ufunc__ = None  # NumPy leaves operators to us
-    recorder: Any  # set on the subclass of each library
+    recorder: ClassVar[Any]  # set on the subclass of each library
 
     def __init__(
         self, op: str, args: tuple[Operand, ...], attrs: Any, shape: tuple[int, ...], dtype: Any, sig: int, index: int
@@ -209,7 +209,9 @@ class Traced:
     # -- what only a value could answer -------------------------------------------------------------------
 
     def _refused(self, *_: Any, **__: Any) -> NoReturn:
-        raise NotRecordable("the value of an array is asked for, or an array is written to or handed to another library")
+        raise NotRecordable(
+            "the value of an array is asked for, or an array is written to or handed to another library"
+        )
 
     __bool__ = __float__ = __int__ = __complex__ = __index__ = __setitem__ = __array__ = __dlpack__ = _refused
     item = tolist = numpy = _refused

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 UNARY = frozenset(
-    "abs acos acosh asin asinh atan atanh bitwise_invert ceil conj cos cosh exp expm1 floor imag isfinite isinf isnan "
-    "log log10 log1p log2 logical_not negative real round sign signbit sin sinh sqrt tan tanh trunc".split()
+    "abs acos acosh asin asinh atan atanh bitwise_invert ceil conj cos cosh exp expm1 floor imag isfinite isinf "
+    "isnan log log10 log1p log2 logical_not negative real round sign signbit sin sinh sqrt tan tanh trunc".split()
 )
 BINARY = frozenset(
     "add atan2 bitwise_and bitwise_left_shift bitwise_or bitwise_right_shift bitwise_xor copysign divide equal "
@@ -28,8 +28,8 @@ CREATION = frozenset("arange asarray empty eye from_dlpack full linspace meshgri
 """Answered at once, when nothing that is recorded goes in: the result is a constant."""
 
 FRESH = frozenset(
-    "all any argmax argmin argsort concat count_nonzero cumulative_prod cumulative_sum matmul max mean min prod repeat roll "
-    "sort stack std sum take take_along_axis tensordot tile tril triu var vecdot".split()
+    "all any argmax argmin argsort concat count_nonzero cumulative_prod cumulative_sum matmul max mean min prod "
+    "repeat roll sort stack std sum take take_along_axis tensordot tile tril triu var vecdot".split()
 )
 """Functions of arrays whose answer is never a view of an argument; nor is that of linear algebra, with exceptions."""
 
@@ -41,14 +41,16 @@ def answers_anew(path: str) -> bool:
     return path in FRESH or (path.startswith(("linalg.", "fft.")) and path not in _VIEWS)
 
 
+_operators: Any = operator  # some have no full types
+
 OPERATORS: dict[str, Callable[..., Any]] = {
     "add": operator.add,
     "subtract": operator.sub,
     "multiply": operator.mul,
-    "divide": operator.truediv,
-    "floor_divide": operator.floordiv,
+    "divide": _operators.truediv,
+    "floor_divide": _operators.floordiv,
     "remainder": operator.mod,
-    "pow": operator.pow,
+    "pow": _operators.pow,
     "negative": operator.neg,
     "abs": operator.abs,
     "equal": operator.eq,
@@ -57,11 +59,11 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "less_equal": operator.le,
     "greater": operator.gt,
     "greater_equal": operator.ge,
-    "bitwise_and": operator.and_,
-    "bitwise_or": operator.or_,
-    "bitwise_xor": operator.xor,
+    "bitwise_and": _operators.and_,
+    "bitwise_or": _operators.or_,
+    "bitwise_xor": _operators.xor,
     "bitwise_invert": operator.invert,
-    "bitwise_left_shift": operator.lshift,
-    "bitwise_right_shift": operator.rshift,
+    "bitwise_left_shift": _operators.lshift,
+    "bitwise_right_shift": _operators.rshift,
 }
 """The words that are written as operators: libraries promote dtypes differently there than in the function."""

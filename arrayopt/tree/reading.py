@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from arrayopt.tree.structure import LEAF, Spec, flatten, is_namedtuple
 from arrayopt.types import Tree
@@ -50,12 +50,12 @@ def _sequence_reader(spec: Spec) -> Reader:
 
 
 def _dict_reader(spec: Spec) -> Reader:
-    keys: tuple[Any, ...] = spec.meta
+    kind, keys = spec.kind, cast("tuple[Any, ...]", spec.meta)
     below = _children_reader(spec)
     pick: Callable[[Any], Any] = operator.itemgetter(*keys) if len(keys) > 1 else lambda tree: [tree[k] for k in keys]
 
     def read(tree: Tree, leaves: list[Any]) -> bool:
-        if type(tree) is not dict or len(tree) != len(keys):
+        if type(tree) is not kind or len(tree) != len(keys):
             return False
         try:
             children = pick(tree)

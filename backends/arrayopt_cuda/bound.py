@@ -28,7 +28,7 @@ class Bound:
     Args:
       schedule: the recorded step.
       arrays: the leaves, and the arrays that the rule holds.
-      host: those among them that lie in the host's memory.
+      host: those among them that kernels cannot look at: they lie in the host's memory.
       compile: from a text and a name to the kernel.
 
     Attributes:

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from arrayopt.fused.program import Program
-from arrayopt_cuda.words import COMPARE, NARROW, TYPES, WORDS, Operand, expression, register
+from arrayopt_cuda.words import COMPARE, NARROW, TYPES, WORDS, Operand, expression, narrowed, register
 
 THREADS = 256
 """Threads of a block; a power of two."""
@@ -113,13 +113,15 @@ class _Kernel:
         n = len(self.program.loads)
         for k, (op, dtype, args) in enumerate(self.program.code):
             common = self._common(args)
-            operands = [self._operand(a, common if op in COMPARE else register(dtype)) for a in args]
+            once = op == "astype" and dtype in NARROW  # a scalar is to be rounded once
+            kind = common if op in COMPARE else "float64" if once else register(dtype)
+            operands = [self._operand(a, kind) for a in args]
             yield f"const {TYPES[register(dtype)]} v{n + k} = {expression(op, dtype, operands, common)}"
 
     def _stores(self) -> Iterator[str]:
         for value, k, dtype in self.program.stores:
-            text = self._value(value).to(register(dtype))
-            yield f"x{k} = narrow_{dtype}({text})" if dtype in NARROW else f"x{k} = {text}"
+            x = self._value(value)
+            yield f"x{k} = {narrowed(x, dtype) if dtype in NARROW else x.to(dtype)}"
 
     def _reductions(self) -> Iterator[str]:
         for k, (op, value) in enumerate(self.program.reduces):

@@ -69,8 +69,12 @@ class CudaEngine:
 
     def _bound(self, schedule: Schedule, leaves: list[Any]) -> Bound:
         arrays = dict(enumerate(leaves)) | dict(schedule.captured)
-        host = frozenset([place for place, x in arrays.items() if self.driver.place(x) is None])
+        host = frozenset([place for place, x in arrays.items() if not self._can_address(x)])
         return Bound(schedule, arrays, host, self._kernel)
+
+    def _can_address(self, x: Any) -> bool:
+        """Whether a kernel can look at it; if not, the host must."""
+        return self.driver.place(x) is not None and self.backend.layout(x) is not None
 
     def _kernel(self, text: str, name: str) -> Any:
         """A kernel, compiled at first use."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from arrayopt.fused.program import Arithmetic, Number, Operation, Schedule, kind
-from arrayopt_cuda.words import NARROW, TYPES, WORDS, Operand, expression
+from arrayopt_cuda.words import NARROW, TYPES, WORDS, Operand, expression, narrowed
 
 HELD = {"f": "float64", "i": "int64", "b": "bool"}
 """The dtype in which a number of each kind is computed."""
@@ -235,9 +235,8 @@ class Plan:
     def _stored(self, s: int, names: dict[int, str]) -> Iterator[str]:
         first = len([value for value in self._kernels[s] if value.buffer is not None])
         for k, (_, dtype, value) in enumerate(self._writes[s]):
-            text = self._operand(value, names).to("float32" if dtype in NARROW else dtype)
-            text = f"narrow_{dtype}({text})" if dtype in NARROW else text
-            yield f"*({TYPES[dtype]} *)table[{first + k}] = {text}"
+            x = self._operand(value, names)
+            yield f"*({TYPES[dtype]} *)table[{first + k}] = {narrowed(x, dtype) if dtype in NARROW else x.to(dtype)}"
 
     def _operand(self, value: Value, names: dict[int, str]) -> Operand:
         name = names.get(id(value))

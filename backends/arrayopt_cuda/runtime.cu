@@ -40,6 +40,12 @@ __device__ inline Half narrow_bfloat16(float x) {
     return (Half)((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
 }
 
+// A double as a float that rounds on to 16 bits as the double would: towards 0, the last bit set if that was inexact.
+__device__ inline float to_odd(double x) {
+    const float rounded = __double2float_rz(x);
+    return (double)rounded == x ? rounded : __uint_as_float(__float_as_uint(rounded) | 1u);
+}
+
 // -- words that C++ lacks
 
 template <class T> __device__ inline T maximum(T x, T y) { return x > y || x != x ? x : y; }  // NaN stays NaN

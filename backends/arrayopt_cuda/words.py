@@ -51,6 +51,12 @@ def register(dtype: str) -> str:
     return "float32" if dtype in NARROW else dtype
 
 
+def narrowed(x: Operand, dtype: str) -> str:
+    """A value rounded to 16 bits, once."""
+    wide = x.dtype == "float64" or (x.dtype.endswith(("32", "64")) and "int" in x.dtype)
+    return f"narrow_{dtype}(to_odd({x.to('float64')}))" if wide else f"narrow_{dtype}({x.to('float32')})"
+
+
 def expression(op: str, dtype: str, args: Sequence[Operand], common: str) -> str:
     """One operation.
 
@@ -62,7 +68,7 @@ def expression(op: str, dtype: str, args: Sequence[Operand], common: str) -> str
     """
     kind = register(dtype)
     if op == "astype" and dtype in NARROW:
-        return f"widen_{dtype}(narrow_{dtype}({args[0].to('float32')}))"
+        return f"widen_{dtype}({narrowed(args[0], dtype)})"
     if op in _ALIASES:
         return args[0].to(kind)
     if op in COMPARE or op in _TESTS or op == "signbit":

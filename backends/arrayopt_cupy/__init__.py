@@ -12,7 +12,6 @@ from arrayopt.layout import Layout
 
 class CupyBackend(Backend):
     engines = ("cuda", "eager")
-    in_place = True
 
     def missing(self) -> str | None:
         absent = super().missing()
@@ -42,6 +41,9 @@ class CupyBackend(Backend):
         return x.get()
 
     # -- for fused steps -----------------------------------------------------------------------------------
+
+    def can_assign(self, x: Any) -> bool:
+        return isinstance(x, importlib.import_module("cupy").ndarray)
 
     def layout(self, x: Any) -> Layout | None:
         if type(x) is not importlib.import_module("cupy").ndarray:

@@ -1,7 +1,7 @@
 """From a program to the text of its kernel.
 
-The inner loop is a function of its own that takes slices: so LLVM turns it into vector instructions. Around it a second
-function takes tasks from a counter that all threads share.
+The inner loop is a function of its own that takes slices: so LLVM turns it into vector instructions. Around it a
+second function takes tasks from a counter that all threads share.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ REGISTERS = {"float16": "float32", "bfloat16": "float32"}
 """16-bit numbers are widened when they are loaded, and rounded when they are stored."""
 
 STORED = {"float16": "uint16", "bfloat16": "uint16", "bool": "boolean"}
-SIZES = {"bool": 1, "float16": 2, "bfloat16": 2, "float32": 4, "float64": 8,
-         "int8": 1, "uint8": 1, "int16": 2, "uint16": 2, "int32": 4, "uint32": 4, "int64": 8, "uint64": 8}  # fmt: skip
+SIZES = {"bool": 1, "float16": 2, "bfloat16": 2, "float32": 4, "float64": 8, "int8": 1, "uint8": 1,
+         "int16": 2, "uint16": 2, "int32": 4, "uint32": 4, "int64": 8, "uint64": 8}  # fmt: skip
 
 _INFIX = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "pow": "**", "floor_divide": "//",
           "remainder": "%", "bitwise_and": "&", "bitwise_or": "|", "bitwise_xor": "^", "bitwise_left_shift": "<<",
@@ -34,12 +34,13 @@ TASK = 64 * 1024
 """Entries of a task."""
 
 BLOCK = 1024
-"""Entries between two looks ahead. The processor's own prefetching stops at the end of a page; so each array is touched
-two blocks ahead. Measured: 3 to 10 % where arrays are long. What is summed is laid down for a block first."""
+"""Entries between two looks ahead. The processor's own prefetching stops at the end of a page; so each array is
+touched two blocks ahead. Measured: 3 to 10 % where arrays are long. What is summed is laid down for a block first."""
 
 FRAME = 9
-"""Integers in a frame: addresses of the counters (tasks taken, threads come, tasks done), of the tasks, their number,
-address of the table, sites, address of the scalars, their rows, addresses of the partial sums and of what is summed."""
+"""Integers in a frame: addresses of the counters (tasks taken, threads come, tasks done), of the tasks, their
+number, address of the table, sites, address of the scalars, their rows, addresses of the partial sums and of what is
+summed."""
 
 _EMPTY = {"sum": "0.0", "max": "-np.inf", "min": "np.inf", "any": "0.0", "all": "1.0"}
 

@@ -214,7 +214,10 @@ _has_affinity = hasattr(os, "sched_getaffinity")
 
 
 def _tasks(sizes: list[int], rows: list[int], all_sites: bool) -> Ints:
-    """Site, first entry, entries and row of scalars of each task. A site without entries has one if it is to answer."""
+    """Site, first entry, entries and row of scalars of each task.
+
+    A site without entries has one if it is to answer.
+    """
     found = [
         (site, start, min(TASK, size - start), row)
         for site, (size, row) in enumerate(zip(sizes, rows, strict=True))

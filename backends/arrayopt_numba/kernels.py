@@ -61,8 +61,8 @@ def _runtime() -> str:
 
 @cache
 def folder() -> Path:
-    """Where kernels are kept: ``ARRAYOPT_CACHE_DIR``, else the user's cache; a folder of this process if neither can be
-    written to.
+    """Where kernels are kept: ``ARRAYOPT_CACHE_DIR``, else the user's cache; a folder of this process if neither can
+    be written to.
     """
     for path in (os.environ.get("ARRAYOPT_CACHE_DIR"), _user_cache()):
         if path:

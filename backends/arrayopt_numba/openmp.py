@@ -1,7 +1,7 @@
 """Threads of an OpenMP runtime that another library has brought into the process, Torch above all.
 
-Such threads wait for work by spinning, for some milliseconds after each region. Threads of ours would have to share the
-cores with them; so where there is such a runtime, kernels run on it.
+Such threads wait for work by spinning, for some milliseconds after each region. Threads of ours would have to share
+the cores with them; so where there is such a runtime, kernels run on it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What the text of a kernel refers to."""
 
 # mypy: ignore-errors
-# pyright: basic
+# pyright: basic, reportCallIssue=false, reportPrivateImportUsage=false
 # (Numba compiles what is here; what Python thinks of its types does not matter.)
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from numba import carray, cfunc, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-# Before LLVM vectorises a loop over many arrays it must check that they do not overlap. Its own limit of 8 such checks
-# is too low for a rule with three slots.
+# Before LLVM vectorises a loop over many arrays it must check that they do not overlap. Its own limit of 8 such
+# checks is too low for a rule with three slots.
 llvm.set_option("arrayopt", "-runtime-memory-check-threshold=256")
 
 OPTIONS: dict[str, Any] = {

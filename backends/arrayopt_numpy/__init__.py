@@ -14,7 +14,6 @@ from arrayopt.layout import Layout
 
 class NumpyBackend(Backend):
     engines = ("numba", "tiles", "eager")
-    in_place = True
 
     def settle(self, x: Any) -> Any:
         return self.xp.asarray(x)
@@ -28,6 +27,11 @@ class NumpyBackend(Backend):
             raise TypeError(f"numpy has no dtype {name}; import ml_dtypes to give it bfloat16.") from None
 
     # -- for fused steps -----------------------------------------------------------------------------------
+
+    def can_assign(self, x: Any) -> bool:
+        import numpy as np
+
+        return isinstance(x, np.ndarray)
 
     def layout(self, x: Any) -> Layout | None:
         import numpy as np
@@ -45,7 +49,9 @@ class NumpyBackend(Backend):
         return [at(id(x) + header).value for x in xs]
 
     def all_plain(self, xs: Sequence[Any]) -> bool:
-        return all([x.flags.c_contiguous for x in xs])
+        import numpy as np
+
+        return all([type(x) is np.ndarray and x.flags.c_contiguous for x in xs])
 
     def read(self, x: Any) -> Any:
         return x.item()

@@ -18,7 +18,6 @@ _WITHOUT_OUT = frozenset({"isfinite", "isinf", "isnan", "real", "imag", "conj"})
 
 class TorchBackend(Backend):
     engines = ("numba", "cuda", "tiles", "eager")
-    in_place = True
 
     @cached_property
     def torch(self) -> Any:
@@ -29,6 +28,8 @@ class TorchBackend(Backend):
         return self.xp.zeros((), dtype=self.xp.int32, device="cpu")
 
     def copy(self, x: Any) -> Any:
+        if x.layout is not self.torch.strided:
+            return x.to_dense()
         return x.clone()  # asarray warns if a derivative is being taken
 
     def devices(self) -> list[Any]:
@@ -53,6 +54,9 @@ class TorchBackend(Backend):
 
     # -- for fused steps -----------------------------------------------------------------------------------
 
+    def can_assign(self, x: Any) -> bool:
+        return isinstance(x, self.torch.Tensor)
+
     def layout(self, x: Any) -> Layout | None:
         torch = self.torch
         if (
@@ -70,7 +74,10 @@ class TorchBackend(Backend):
         return list(map(self.torch.Tensor.data_ptr, xs))
 
     def all_plain(self, xs: Sequence[Any]) -> bool:
-        return all(map(self.torch.Tensor.is_contiguous, xs))
+        try:
+            return all(map(self.torch.Tensor.is_contiguous, xs))
+        except (RuntimeError, NotImplementedError):  # one is sparse
+            return False
 
     def same_places(self, xs: Sequence[Any], olds: Sequence[Any], addresses: Sequence[int], plain: bool) -> bool:
         """The memory of a tensor may be exchanged: ``p.data = …``."""
@@ -100,11 +107,25 @@ class TorchBackend(Backend):
         torch = self.torch
         if op == "sign":  # Torch's own answers 0 to NaN
             return self.xp.sign, False
+        if op in ("pow", "where"):
+            return _pow if op == "pow" else _where, True
         return getattr(torch, _NAMES.get(op, op)), op not in _WITHOUT_OUT
 
     def scalar(self, value: Any) -> Any:
         torch = self.torch
         return torch.tensor(value, dtype=torch.float64 if isinstance(value, float) else None)
+
+
+def _pow(x: Any, y: Any, out: Any = None) -> Any:
+    """``torch.pow``, which takes the dtype of a 0-d base for the answer's."""
+    torch = importlib.import_module("torch")
+    return torch.pow(x.to(y.dtype) if x.ndim == 0 else x, y, out=out)
+
+
+def _where(condition: Any, x: Any, y: Any, out: Any) -> Any:
+    """``torch.where``, which takes the dtype of two 0-d tensors for the answer's."""
+    torch = importlib.import_module("torch")
+    return torch.where(condition, *[v if v.ndim else v.to(out.dtype) for v in (x, y)], out=out)
 
 
 def _bytes(x: Any) -> Any:
