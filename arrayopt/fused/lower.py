@@ -268,7 +268,10 @@ class _Kernel:
         return a is not None and not self.graph.on_host[a] and self.graph.sizes[a] == self.graph.sizes[i]
 
     def _operand(self, x: Any, a: int | None) -> int:
-        """A scalar: a slot for each place where one occurs, so that numbers which happen to be equal change nothing."""
+        """A scalar: a slot for each place where one occurs.
+
+        So numbers which happen to be equal change nothing.
+        """
         slot = len(self.slots)
         self.slots.append(x)
         self.scalars.append(self.numbers.scalar(self.stage, x if a is None else a, a is None))
