@@ -101,6 +101,19 @@ def test_masks_schedules_and_averages(engine: str) -> None:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+def test_leaves_alike_are_not_taken_for_one_another(engine: str) -> None:
+    """Each has sums, rows and columns of its own, though one recording serves all of a shape."""
+    params = [np.random.default_rng(k).standard_normal((4, 5)) * 2.0**k for k in range(4)]
+    days = [[np.random.default_rng(9 + k).standard_normal((4, 5)) * 3.0**k for k in range(4)] for _ in range(3)]
+    tx = arrayopt.chain(
+        arrayopt.clip_by_block_rms(0.1), arrayopt.adafactor(0.1, min_dim_size_to_factor=2), arrayopt.adabelief(0.1)
+    )
+    told, got, wanted = both(tx, engine, params, days)
+    assert told.stopped is None
+    assert_alike(got, wanted)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 def test_a_leaf_without_a_gradient_stays(engine: str) -> None:
     days = [{"w": tree(1)["w"], "b": None}, tree(2), {"w": None, "b": tree(3)["b"]}]
     told, got, wanted = both(arrayopt.adamw(0.1), engine, tree(0), days)

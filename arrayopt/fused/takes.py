@@ -41,6 +41,17 @@ class Expansion(NamedTuple):
         return [Instruction(op, dtype, tuple([number(x) for x in args])) for op, dtype, args in self.code]
 
 
+def _depending(given: Sequence[Traced], tape: Sequence[Traced]) -> list[Traced]:
+    """What was made of the arguments; the rest is the same for every leaf."""
+    known = {id(x) for x in given}
+    found: list[Traced] = []
+    for node in tape:
+        if any([id(x) in known for x in node.args]):
+            known.add(id(node))
+            found.append(node)
+    return found
+
+
 class Take:
     """What a formula wrote down for one leaf.
 
@@ -54,7 +65,7 @@ class Take:
     def __init__(self, words: Any, given: tuple[Traced, ...], tape: Sequence[Traced], out: Any) -> None:
         self.words, self.given, self.out = words, given, out
         self.outs: tuple[Any, ...] = out if isinstance(out, tuple) else (out,)
-        self.tape = [node for node in tape if not self.is_number(node)]
+        self.tape = _depending(given, tape)
         self._expansions: dict[tuple[int, ...], Expansion] = {}
         self.is_simple = self._is_simple(given)
         if self.is_simple:
@@ -132,6 +143,7 @@ class Take:
             args = tuple([new.get(id(x), x) for x in node.args])
             attrs = node.attrs.again(new) if node.op == "call" else node.attrs
             copy = kind(node.op, args, attrs, node.shape, node.dtype, node.sig, len(tape))
+            copy.plain = node.plain
             tape.append(copy)
             new[id(node)] = copy
         out = self.out

@@ -72,13 +72,13 @@ def inputs(dtype: str) -> Inputs:
 
 
 @cache
-def reference(rule: Rule, case: str, dtype: str) -> Reference:
-    """Runs a case in double, and some times with noise."""
+def reference(rule: Rule, case: str, dtype: str, narrow_links: bool = True) -> Reference:
+    """Runs a case in double, and some times with noise; that of narrow links only where there are such."""
     kwargs, given = arguments(rule.oracle.CASES[case]), inputs(dtype)
     results = list(answers(rule.make(**kwargs), libraries()["numpy"], given, "float64"))
     spreads = [[np.zeros_like(x) for x in row] for row in results]
     for seed in range(RUNS):
-        strayed = _with_noise(rule, kwargs, given, dtype, seed)
+        strayed = _with_noise(rule, kwargs, given, dtype if narrow_links else "float32", seed)
         for row, far, stray in zip(results, spreads, strayed, strict=True):
             far[:] = [np.maximum(f, abs(s - x)) for f, s, x in zip(far, stray, row, strict=True)]
     return Reference(given, results, spreads)
