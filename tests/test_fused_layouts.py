@@ -116,7 +116,7 @@ def test_any_layout_is_stepped_right_and_nothing_else_is_written(library: str, e
             got, state = step(params, grads, state)
             assert all([a is b for a, b in zip(got, params, strict=True)])
             assert_near(values(params), plain, dtype, scale=1.0)  # they began as normal numbers
-            assert_near(values(state), wanted, dtype)
+            assert_near(values(state), wanted, dtype, scale=0.1)  # of gradients that were normal, or clipped
             for a, b in zip(values(grads), kept, strict=True):
                 assert np.array_equal(a, b)
             for x in laid:
