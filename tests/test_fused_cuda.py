@@ -7,6 +7,7 @@ driver. Nothing here has met a GPU.
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import hashlib
 import importlib.util
@@ -110,7 +111,9 @@ def built(text: str, name: str) -> tuple[Any, str, bool]:
 
 @cache
 def folder() -> Path:
-    return Path(tempfile.mkdtemp(prefix="arrayopt-cuda-on-host-"))
+    path = tempfile.mkdtemp(prefix="arrayopt-cuda-on-host-")
+    atexit.register(shutil.rmtree, path, ignore_errors=True)
+    return Path(path)
 
 
 def is_counter(x: Any) -> bool:

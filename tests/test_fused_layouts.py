@@ -40,9 +40,7 @@ class Laid:
             flips = [int(random.choice([1, -1])) for _ in shape]
         else:
             flips = [1] * len(shape)  # Torch has no negative strides
-        index = tuple(
-            [slice(0, shape[a] * s, s) for a, s in zip(order, steps, strict=True)]
-        )
+        index = tuple([slice(0, shape[a] * s, s) for a, s in zip(order, steps, strict=True)])
         self.base: Any = self.put(base)
         view = self.base[index or ...]
         back = [order.index(a) for a in range(len(shape))]
@@ -105,7 +103,10 @@ def test_any_layout_is_stepped_right_and_nothing_else_is_written(library: str, e
         laid = [Laid(random, shape, library, dtype) for shape in shapes]
         params = [x.view for x in laid]
         plain = values(params)
-        state, wanted = tx.init([laid[0].put(np.array(x)) if library == "torch" else x.copy() for x in plain]), tx.init(plain)
+        state, wanted = (
+            tx.init([laid[0].put(np.array(x)) if library == "torch" else x.copy() for x in plain]),
+            tx.init(plain),
+        )
         state = scattered(random, state, library)
         step = arrayopt.fused_step(tx, engine)
         for _ in range(STEPS):

@@ -227,7 +227,9 @@ def test_what_cannot_be_recorded_runs_all_the_same(formula: Callable[[Any], Any]
 def test_a_bad_gradient_is_refused_as_by_update_and_nothing_is_written() -> None:
     tx, params = arrayopt.adamw(0.1), {"w": np.ones(3)}
     state, step = tx.init({"w": np.ones(3)}), arrayopt.fused_step(tx)
-    with pytest.raises(ValueError, match=r"adamw: the gradient at \['w'\] has shape \(2,\), its parameter has \(3,\)"):
+    with pytest.raises(
+        ValueError, match=r"adamw: the gradient at \['w'\] has shape \(2,\), its parameter has \(3,\)"
+    ):
         step(params, {"w": np.ones(2)}, state)
     with pytest.raises(TypeError, match="adamw: the gradient at .* must be an array; got str"):
         step(params, {"w": "steep"}, state)
@@ -271,7 +273,10 @@ def test_the_explanation_counts_passes_and_bytes() -> None:
     step, params = arrayopt.fused_step(tx, "tiles"), {"w": np.ones(1000, np.float32), "b": np.ones(10, np.float32)}
     step(params, arrayopt.tree.map(np.array, params), tx.init(params))
     told = step.explain()
-    assert [kernel.reduces for kernel in told.kernels] == [["sum of v1"], []]  # two passes, one program for both leaves
+    assert [kernel.reduces for kernel in told.kernels] == [
+        ["sum of v1"],
+        [],
+    ]  # two passes, one program for both leaves
     assert told.bytes_read == 1010 * 4 * 5 and told.bytes_written == 1010 * 4 * 3
     assert told.bytes_minimum == 1010 * 4 * 7 + 8  # and the count
     assert told.barriers == ["2 × sum over a whole array, within the kernel"]

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-import arrayopt
 from arrayopt import dtypes
 from arrayopt.backend import Backend
 from arrayopt.base import apply_updates
@@ -127,12 +126,13 @@ def _output(recorder: Recorder, place: int, new: Any, old: Any) -> Traced | None
 def stopping_line(error: BaseException) -> str:
     """The line of somebody's code that stopped a recording: ``file:line: text``."""
     frames = traceback.extract_tb(error.__traceback__)
-    ours = [f for f in frames if Path(arrayopt.__file__).parent in Path(f.filename).parents]
+    ours = [f for f in frames if _HOME in Path(f.filename).parents]
     theirs = [f for f in frames if f not in ours]
     frame = ([f for f in theirs if _LIBRARIES.isdisjoint(Path(f.filename).parts)] or theirs or frames)[-1]
     return f"{frame.filename}:{frame.lineno}: {frame.line}"
 
 
+_HOME = Path(__file__).parents[1]
 _LIBRARIES = frozenset({"array_api_compat", "array_api_strict", "numpy", "torch", "jax", "cupy"})
 
 
