@@ -1,4 +1,4 @@
-"""`fused_step` beyond its numbers: what it sees through, what it refuses, threads, forks, interrupts, kernels used again."""
+"""`fused_step` beyond its numbers: what it sees through and refuses, threads, forks, interrupts, kernels used again."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def both(tx: Any, engine: str, params: Any, days: list[Any], **extra: Any) -> tu
     return step.explain(), (fused, state), (eager, eager_state)
 
 
-# -- what it sees through --------------------------------------------------------------------------------------
+# -- what it sees through --------------------------------------------------------------------------------------------
 
 
 class Pair(NamedTuple):
@@ -180,7 +180,7 @@ def test_arrays_of_any_conforming_library_are_stepped_eagerly() -> None:
     assert np.asarray(params["w"]).tolist() == pytest.approx([0.9, -1.9])
 
 
-# -- what cannot be recorded ---------------------------------------------------------------------------------------
+# -- what cannot be recorded -----------------------------------------------------------------------------------------
 
 
 def looks(g: Any) -> Any:
@@ -231,7 +231,7 @@ def test_a_bad_gradient_is_refused_as_by_update_and_nothing_is_written() -> None
         ValueError, match=r"adamw: the gradient at \['w'\] has shape \(2,\), its parameter has \(3,\)"
     ):
         step(params, {"w": np.ones(2)}, state)
-    with pytest.raises(TypeError, match="adamw: the gradient at .* must be an array; got str"):
+    with pytest.raises(TypeError, match=r"adamw: the gradient at .* must be an array; got str"):
         step(params, {"w": "steep"}, state)
     params, state = step(params, {"w": np.ones(3)}, state)
     with pytest.raises(ValueError, match="has shape"):
@@ -240,7 +240,7 @@ def test_a_bad_gradient_is_refused_as_by_update_and_nothing_is_written() -> None
 
 
 def test_arguments_are_looked_at() -> None:
-    with pytest.raises(ValueError, match="engine must be one of .*tiles.*; got 'fast'"):
+    with pytest.raises(ValueError, match=r"engine must be one of .*tiles.*; got 'fast'"):
         arrayopt.fused_step(arrayopt.adam(0.1), engine="fast")
     with pytest.raises(TypeError, match="fused_step: optimizer must have an update; got function"):
         arrayopt.fused_step(arrayopt.adam)
@@ -283,7 +283,7 @@ def test_the_explanation_counts_passes_and_bytes() -> None:
     assert "v1 = v0 * v0" in repr(told)
 
 
-# -- Torch and JAX ----------------------------------------------------------------------------------------------------
+# -- Torch and JAX ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -322,7 +322,7 @@ def test_on_jax_parameters_and_state_are_donated() -> None:
     assert told.engine == "jit" and len(told.kernels) == 1 and told.stopped is None
 
 
-# -- kernels used again -------------------------------------------------------------------------------------------------
+# -- kernels used again ----------------------------------------------------------------------------------------------
 
 
 def test_new_numbers_compile_nothing() -> None:
@@ -363,7 +363,7 @@ print("run" in compiled)
     assert [run.stdout.strip() for run in done] == ["True", "False"], done[0].stderr + done[1].stderr
 
 
-# -- threads, forks, interrupts ---------------------------------------------------------------------------------------------
+# -- threads, forks, interrupts --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("engine", ENGINES)
