@@ -98,6 +98,10 @@ class Backend:
         del x
         return None
 
+    def unusual(self, xs: Sequence[Any]) -> Any:
+        """Some array among these that has no layout; None if all have one."""
+        return next((x for x in xs if self.layout(x) is None), None)
+
     def addresses(self, xs: Sequence[Any]) -> list[int]:
         """Where C-contiguous arrays begin."""
         return [layout.address if (layout := self.layout(x)) else 0 for x in xs]

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from arrayopt_conformance.harness.fused import rule
+from arrayopt_conformance.libraries import libraries
 
 import arrayopt
 from arrayopt.fused import host, words
-from arrayopt_conformance.harness.fused import rule
-from arrayopt_conformance.libraries import libraries
 
 FLOATS = [
     *[0.0, 0.3, 0.5, 1.0, 1.5, 2.5, 3.0, 710.0, 745.5, 1e16, 1e200, np.finfo(float).max, np.inf],
@@ -23,14 +23,24 @@ VALUES: dict[str, list[Any]] = {
     "int32": [0, 1, 2, 3, 7, 31, 32, 33, 64, 2**31 - 1, -1, -2, -7, -32, -(2**31)],
     "uint8": [0, 1, 2, 7, 8, 9, 255],
     "bool": [False, True],
-    "complex128": [0j, 1j, -1 + 0j, 1 + 2j, -0.5 - 3j, 1e200 + 1e200j, complex(np.inf, 1), complex(np.nan, 0), 800 + 1j],
+    "complex128": [
+        0j,
+        1j,
+        -1 + 0j,
+        1 + 2j,
+        -0.5 - 3j,
+        1e200 + 1e200j,
+        complex(np.inf, 1),
+        complex(np.nan, 0),
+        800 + 1j,
+    ],
 }
 
 # What IEEE 754 rounds correctly, or does not round; the others are good to a few last places.
 EXACT = words.COMPARISONS | words.LOGICAL | words.TESTS | frozenset(
-    "abs add bitwise_and bitwise_invert bitwise_left_shift bitwise_or bitwise_right_shift bitwise_xor ceil conj copysign "
-    "divide floor floor_divide imag isfinite isinf isnan maximum minimum multiply negative real remainder round sign sqrt "
-    "subtract trunc".split()
+    "abs add bitwise_and bitwise_invert bitwise_left_shift bitwise_or bitwise_right_shift bitwise_xor ceil conj "
+    "copysign divide floor floor_divide imag isfinite isinf isnan maximum minimum multiply negative real remainder "
+    "round sign sqrt subtract trunc".split()
 )  # fmt: skip
 LOOSE = {"maximum", "minimum"}  # which of two zeros, IEEE leaves open
 FEW = 4 * 2.0**-52

@@ -1,4 +1,4 @@
-"""`fused_step` beyond its numbers: what it sees through and refuses, threads, forks, interrupts, kernels used again."""
+"""`fused_step` beyond its numbers: what it sees through and refuses, threads, forks, interrupts, kernels reused."""
 
 from __future__ import annotations
 

@@ -11,17 +11,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from arrayopt_conformance.harness.compare import by_path, host
+from arrayopt_conformance.harness.forests import SETTINGS
+from arrayopt_conformance.harness.fused import copied, kernel_engines
+from arrayopt_conformance.harness.runs import run
+from arrayopt_conformance.libraries import Library
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import arrayopt
 from arrayopt import GradientTransformation, dtypes
 from arrayopt.dispatch import backend, namespace
-from arrayopt_conformance.harness.compare import by_path, host
-from arrayopt_conformance.harness.forests import SETTINGS
-from arrayopt_conformance.harness.fused import copied, kernel_engines
-from arrayopt_conformance.harness.runs import run
-from arrayopt_conformance.libraries import Library
 
 UNARY: dict[str, Callable[[Any, Any], Any]] = {
     "abs": lambda xp, x: xp.abs(x),
@@ -148,7 +148,9 @@ class Line(NamedTuple):
 
 def _lines(sort: str, found: Any, weight: int = 1) -> list[Any]:
     few = st.integers(0, 5)
-    line = st.builds(Line, st.just(sort), st.sampled_from(sorted(found)), few, few, st.sampled_from([0.5, -0.25, 0.75]))
+    line = st.builds(
+        Line, st.just(sort), st.sampled_from(sorted(found)), few, few, st.sampled_from([0.5, -0.25, 0.75])
+    )
     return [line] * weight
 
 
@@ -272,7 +274,12 @@ def made(formula: Formula, library: Library) -> Callable[[], GradientTransformat
             for name, p in params.items()
         }
         ints = {name: library.backend.xp.astype(30 * held[name][1], library.backend.xp.int32) for name in params}
-        return {"count": backend(params["a"]).counter(params["a"]), "slots": slots, "ints": ints, "ema": draw((), "float32")}
+        return {
+            "count": backend(params["a"]).counter(params["a"]),
+            "slots": slots,
+            "ints": ints,
+            "ema": draw((), "float32"),
+        }
 
     def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
         xp, settle = namespace(updates["a"]), backend(updates["a"]).settle
@@ -288,7 +295,9 @@ def made(formula: Formula, library: Library) -> Callable[[], GradientTransformat
                 values.do(line)
             new = [values.floats[-1 - k % len(values.floats)] for k in range(len(formula.slots) + 1)]
             us[name] = settle(xp.astype(settle(new[0]), g.dtype))
-            slots[name] = [settle(xp.astype(settle(x), m.dtype)) for x, m in zip(new[1:], state["slots"][name], strict=True)]
+            slots[name] = [
+                settle(xp.astype(settle(x), m.dtype)) for x, m in zip(new[1:], state["slots"][name], strict=True)
+            ]
             ints[name] = settle(xp.astype(settle(values.ints[-1]), xp.int32))
         ema = settle(xp.astype(settle(scalars[-1]), state["ema"].dtype))
         return us, {"count": settle(count), "slots": slots, "ints": ints, "ema": ema}
@@ -338,7 +347,7 @@ def check(formula: Formula, library: Library, engine: str) -> None:
     assert step.explain().stopped is None
 
 
-COUNT = {("numpy", "numba"): 16, ("torch", "numba"): 6, ("numpy", "tiles"): 100, ("torch", "tiles"): 60}
+COUNT = {("numpy", "numba"): 14, ("torch", "numba"): 4, ("numpy", "tiles"): 100, ("torch", "tiles"): 60}
 
 
 @pytest.mark.parametrize(("library", "engine"), kernel_engines("numpy", "torch"), ids=str)

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from arrayopt_conformance.harness.compare import assert_near
 from arrayopt_conformance.harness.fused import kernel_engines, rule, stepped
 from arrayopt_conformance.harness.runs import run
@@ -85,7 +84,11 @@ CASES: dict[str, Case] = {
     "a parameter that becomes a slot": (lambda xp, g, s, p: (s[0] - p, (p + 0,)), [(4,)], (4,)),
     "entries picked out": (lambda xp, g, s, p: (g * g[0, 1] + xp.sum(p[:, 1:]), (s[0] + g[1, ...],)), [(3,)], (2, 3)),
     "no entries": (lambda xp, g, s, p: (g * s[0], (s[0] + xp.sum(p),)), [(4,)], (0, 4)),
-    "sums of nothing": (lambda xp, g, s, p: (g * xp.sum(g) + 1, (s[0] + xp.sum(g * s[1]), s[1])), [(), (1, 4)], (0, 4)),
+    "sums of nothing": (
+        lambda xp, g, s, p: (g * xp.sum(g) + 1, (s[0] + xp.sum(g * s[1]), s[1])),
+        [(), (1, 4)],
+        (0, 4),
+    ),
 }  # fmt: skip
 
 

@@ -1,46 +1,54 @@
-"""Every word of the recording vocabulary, in kernels of every engine, on arrays of edge values: as the library has it.
+"""Every word of the recording vocabulary, in kernels of every engine, on arrays of edge values: as in the library.
 
 What IEEE 754 rounds correctly, or does not round, agrees to the bit; the rest within a few last places.
 """
 
 from __future__ import annotations
 
-import importlib
 import itertools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-
-import arrayopt
-from arrayopt import dtypes
-from arrayopt.fused import words
 from arrayopt_conformance.harness.compare import host
 from arrayopt_conformance.harness.fused import kernel_engines, rule
 from arrayopt_conformance.libraries import Library
 
+import arrayopt
+from arrayopt import dtypes
+from arrayopt.fused import words
+
 AT_ONCE = 16  # outputs of a kernel: with more, LLVM would no longer look whether it may vectorise
 
 REALS = [0.0, 0.25, 0.5, 1.0, 1.5, 2.5, 3.0, 88.5, 1e4, 1e30, np.inf, 1e-4, 1e-30]
-VALUES: dict[str, list[Any]] = {
+_POSITIVE: dict[str, list[Any]] = {
     "float64": [*REALS, 1e300, 5e-324, 1e-310],
     "float32": [*REALS, 3e38, 1e-45, 1e-40],
     "float16": [*REALS[:9], 6e4, 1e-7, np.inf],
     "bfloat16": [*REALS, 3e38, 1e-40],
 }
-VALUES = {kind: [*xs, *[-x for x in xs], np.nan] for kind, xs in VALUES.items()}
-VALUES["int32"] = [0, 1, 2, 3, 5, 7, 31, 1000, 2**31 - 1, -1, -2, -5, -1000, -(2**31)]
-VALUES["int8"] = [0, 1, 2, 3, 7, 127, -1, -2, -7, -128]
-VALUES["uint8"] = [0, 1, 2, 3, 7, 128, 255]
-VALUES["bool"] = [False, True]
+VALUES: dict[str, list[Any]] = {
+    **{kind: [*xs, *[-x for x in xs], np.nan] for kind, xs in _POSITIVE.items()},
+    "int32": [0, 1, 2, 3, 5, 7, 31, 1000, 2**31 - 1, -1, -2, -5, -1000, -(2**31)],
+    "int8": [0, 1, 2, 3, 7, 127, -1, -2, -7, -128],
+    "uint8": [0, 1, 2, 3, 7, 128, 255],
+    "bool": [False, True],
+}
 
 EXACT = words.COMPARISONS | words.LOGICAL | words.TESTS | frozenset(
-    "abs add bitwise_and bitwise_invert bitwise_left_shift bitwise_or bitwise_right_shift bitwise_xor ceil conj copysign "
-    "divide floor maximum minimum multiply negative real round sign subtract trunc".split()
+    "abs add bitwise_and bitwise_invert bitwise_left_shift bitwise_or bitwise_right_shift bitwise_xor ceil conj "
+    "copysign divide floor maximum minimum multiply negative real round sign subtract trunc".split()
 )  # fmt: skip
 QUOTIENTS = {"floor_divide", "remainder"}  # exact too, but where a library rounds on the way there in 16 bits
-EITHER_ZERO = {"maximum", "minimum", "clip", "clip below", "sign", "remainder"}  # 0 or −0: left open, or not agreed on
+EITHER_ZERO = {
+    "maximum",
+    "minimum",
+    "clip",
+    "clip below",
+    "sign",
+    "remainder",
+}  # 0 or −0: left open, or not agreed on
 FEW = {"float64": 4 * 2.0**-52, "float32": 4 * 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 LEAST = {"float64": 5e-324, "float32": 1e-45, "float16": 6e-8, "bfloat16": 1e-40}
 
@@ -94,7 +102,7 @@ def _is_applicable(word: Word, library: Library, x: Any) -> bool:
 
 def checked(library: Library, engine: str, kind: str, found: list[Word], x: Any, y: Any) -> None:
     """The words in kernels of their own, against the library's own functions."""
-    for some in itertools.batched(found, AT_ONCE) if hasattr(itertools, "batched") else batched(found, AT_ONCE):
+    for some in batched(found, AT_ONCE):
         with np.errstate(all="ignore"):
             wanted = [word.of(library.backend.xp, x, y) for word in some]
 
@@ -128,15 +136,18 @@ def agree(word: Word, got: Any, wanted: Any, kind: str, x: Any, y: Any) -> None:
             near = np.abs(a - b) <= FEW[dtype] * np.abs(b) + LEAST[dtype]
         same = (a == b) | ((a != a) & (b != b)) | near
     odd = np.flatnonzero(~same.ravel())
-    told = [(host(x).ravel()[i].item(), host(y).ravel()[i].item(), a.ravel()[i].item(), b.ravel()[i].item()) for i in odd]
+    told = [
+        (host(x).ravel()[i].item(), host(y).ravel()[i].item(), a.ravel()[i].item(), b.ravel()[i].item()) for i in odd
+    ]
     assert not told, f"{word.name} of {kind}: (x, y, got, wanted) = {told[:6]}, {len(told)} in all"
 
 
 def arguments(library: Library, kind: str, other: str | None = None) -> tuple[Any, Any]:
     """Every pair of values, as two arrays."""
     pairs = list(itertools.product(VALUES[kind], VALUES[other or kind]))
+    xs, ys = zip(*pairs, strict=True)
     with np.errstate(all="ignore"):
-        return tuple([library.asarray(np.asarray(column), k) for column, k in zip(zip(*pairs), (kind, other or kind))])  # type: ignore[return-value]  # noqa: B905
+        return library.asarray(np.asarray(xs), kind), library.asarray(np.asarray(ys), other or kind)
 
 
 def _both(*names: str) -> set[str]:
@@ -165,13 +176,14 @@ def sets(library: Library, kind: str) -> list[tuple[list[Word], Any, Any]]:
         return [(found, x, y)]
     if kind == "bool":  # no number: what of arithmetic libraries allow nevertheless
         return [([word for word in found if word.name not in POWERS | {"square"}], x, y)]
-    bits = library.backend.xp.iinfo(x.dtype).bits
+    xp: Any = library.backend.xp
+    bits = xp.iinfo(x.dtype).bits
     special = POWERS | (DIVISIONS | SHIFTS if library.name == "torch" else set())
     return [
         ([word for word in found if word.name not in special], x, y),
-        ([word for word in found if word.name in POWERS], x, library.backend.xp.abs(y) % 5),
-        ([word for word in found if word.name in special & SHIFTS], x, library.backend.xp.abs(y) % bits),
-        ([word for word in found if word.name in special & DIVISIONS], x, library.backend.xp.where(y == 0, 3, y)),
+        ([word for word in found if word.name in POWERS], x, xp.abs(y) % 5),
+        ([word for word in found if word.name in special & SHIFTS], x, xp.abs(y) % bits),
+        ([word for word in found if word.name in special & DIVISIONS], x, xp.where(y == 0, 3, y)),
     ]
 
 

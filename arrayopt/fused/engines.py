@@ -44,7 +44,7 @@ class WholeStep(Protocol):
         """What keeps it from serving these arrays, or None if nothing does."""
         ...
 
-    def compile(self, step: Callable[..., Any]) -> Callable[..., Any]:
+    def compile(self, step: Callable[..., Any], trees: Any) -> Callable[..., Any]:
         """From ``step(params, state, grads, extra) -> (params, state)`` to the same, faster."""
         ...
 

@@ -132,7 +132,7 @@ class _Text:
             yield f"{word}({given}, out={out})"
 
     def _given(self, op: str, dtype: str, args: tuple[int, ...]) -> tuple[str, str]:
-        by_scalar = op == "divide" and args[1] < 0 and dtype.startswith(("float", "bfloat"))
+        by_scalar = op == "divide" and args[1] < 0 and dtype in ("float32", *NARROW)  # in double, a quotient
         if by_scalar and "multiply" in {code.op for code in self.program.code}:
             self.recips.add(-1 - args[1])
             return f"{self.name[args[0]]}, q{-1 - args[1]}", f"by{-1 - args[1]}"

@@ -66,8 +66,11 @@ def record(update: Callable[..., Any], trees: Trees, recorder: Recorder) -> Sche
       NotRecordable: something in it cannot be recorded.
       Exception: whatever the transform raises.
     """
-    with _undisturbed():
-        return _record(update, trees, recorder)
+    try:
+        with _undisturbed():
+            return _record(update, trees, recorder)
+    finally:
+        recorder.begin()  # it outlives the step, the arrays that the rule holds should not
 
 
 @contextmanager
@@ -114,6 +117,8 @@ def _output(recorder: Recorder, place: int, new: Any, old: Any) -> Traced | None
         new = recorder.operand(new)
     found = cast(Traced, new)
     if type(old) in _NUMBERS:
+        if found.dtype is not type(old):
+            raise NotRecordable(f"a number in the state, {type(old).__name__}, becomes {dtypes.name(found.dtype)}")
         return found
     if new.shape != tuple(old.shape) or dtypes.name(new.dtype) != dtypes.name(old.dtype):
         raise NotRecordable(

@@ -9,8 +9,8 @@ from typing import Any, cast
 
 from arrayopt import dtypes
 from arrayopt.backend import Backend
-from arrayopt.dispatch import is_array
-from arrayopt.fused.plan import Trees
+from arrayopt.dispatch import backend, is_array, same_library
+from arrayopt.fused.plan import Trees, stopping_line
 from arrayopt.fused.program import Schedule, size_of
 from arrayopt.fused.runner import carry_out, uninterrupted
 from arrayopt.layout import Layout, Ranges, Spots
@@ -92,13 +92,23 @@ def _device(x: Any) -> Any:
 class Whole(Way):
     """Compiled by the library itself, parameters and state given to it.
 
-    It is recorded only when somebody asks for an explanation.
+    It is recorded only when somebody asks for an explanation. What the library cannot compile, it runs as it stands.
     """
 
-    def __init__(self, compiled: Step, record: Callable[[], tuple[Schedule | None, str | None]], *rest: Any) -> None:
+    def __init__(
+        self, compiled: Step, step: Step, record: Callable[[], tuple[Schedule | None, str | None]], *rest: Any
+    ) -> None:
         super().__init__(*rest)
-        self._compiled = compiled
+        self._compiled, self._step = compiled, step
         self._record = record
+        self._works = False
+        self._type = self.kinds[0][0] if self.kinds else None
+
+    def leaves_of(self, *given: Any) -> list[Any] | None:
+        """Nothing, once it works: the compiler itself looks at structure, shapes and dtypes, and faster."""
+        if self._works and type(first_leaf(given[0])) is self._type:
+            return []
+        return super().leaves_of(*given)
 
     def look(self) -> None:
         """Records the step."""
@@ -107,8 +117,49 @@ class Whole(Way):
 
     def run(self, leaves: list[Any], params: Any, grads: Any, state: Any, extra: dict[str, Any]) -> tuple[Any, Any]:
         """Takes a step."""
-        found: tuple[Any, Any] = self._compiled(params, state, grads, extra)
+        if not self._works and self.stopped is None:
+            return self._first(leaves, params, grads, state, extra)
+        found: tuple[Any, Any] = (self._compiled if self._works else self._step)(params, state, grads, extra)
         return found
+
+    def _first(
+        self, leaves: list[Any], params: Any, grads: Any, state: Any, extra: dict[str, Any]
+    ) -> tuple[Any, Any]:
+        """The first step, which shows whether it can be compiled."""
+        self._check_apart(leaves)
+        found: tuple[Any, Any]
+        try:
+            found = self._compiled(params, state, grads, extra)
+            self._works = True
+        except Exception as error:  # may be the transform's own word on bad input: then it comes again
+            if any([x.is_deleted() for x in leaves if hasattr(x, "is_deleted")]):
+                raise
+            found = self._step(params, state, grads, extra)
+            text = str(error).split("\n")[0]
+            self.stopped = f"it cannot be compiled: {type(error).__name__}: {text}; {stopping_line(error)}"
+            self.engine, self.reason = "eager", f"not {self.engine}: {self.stopped}"
+        return found
+
+    def _check_apart(self, leaves: list[Any]) -> None:
+        """Raises ValueError if an array is given away and given a second time."""
+        seen: dict[int, int] = {}
+        for p in [*self.donated, *range(len(leaves))]:
+            other = seen.setdefault(id(leaves[p]), p)
+            if other != p and is_array(leaves[p]):
+                raise ValueError(
+                    f"fused_step: {self.names.path(other)} and {self.names.path(p)} are one array, and the former is "
+                    f"given away. Keep one of them in the tree, or a copy."
+                )
+
+
+def first_leaf(tree: Any) -> Any:
+    """Some leaf of a tree, found without opening all of it; None if that is not so easy."""
+    while isinstance(tree, (dict, list, tuple)):
+        if not tree:
+            return None
+        found: Any = cast(Any, tree)
+        tree = next(iter(found.values())) if isinstance(tree, dict) else found[0]
+    return tree
 
 
 class Eagerly(Way):
@@ -121,59 +172,57 @@ class Eagerly(Way):
     def run(self, leaves: list[Any], params: Any, grads: Any, state: Any, extra: dict[str, Any]) -> tuple[Any, Any]:
         """Takes a step."""
         layouts = self._layouts(leaves)
-        raw_params, raw_state = params, state
-        if self.library is not None:
-            raw_params, raw_state = [_raw(self.library, tree) for tree in (params, state)]
-        found: tuple[Any, Any] = self._step(raw_params, raw_state, grads, extra)
-        if self.library is None:
-            return found
+        found: tuple[Any, Any] = self._step(self._raw(params), self._raw(state), grads, extra)
         news, spec = flatten(found)
         olds = [leaves[p] for p in self.donated]
-        if len(news) != len(olds):
-            return found
+        if len(news) != len(olds):  # the state is another; the parameters are those they were
+            few = self.names.counts[0]
+            olds = olds[:few] + [None] * (len(news) - few)
         return self._kept(news, olds, spec, layouts)
+
+    def _home(self, x: Any) -> Backend:
+        return self.library or backend(x)
+
+    def _raw(self, tree: Any) -> Any:
+        leaves, spec = flatten(tree)
+        return spec.unflatten([self._home(x).raw(x) if is_array(x) else x for x in leaves])
 
     def _layouts(self, leaves: list[Any]) -> dict[int, Layout]:
         """Of the donated arrays; empty if the library does not write in place."""
-        library, found = self.library, dict[int, Layout]()
-        if library is None:
-            return found
+        found: dict[int, Layout] = {}
         for p in self.donated:
-            layout = library.layout(leaves[p]) if is_array(leaves[p]) else None
+            layout = self._home(leaves[p]).layout(leaves[p]) if is_array(leaves[p]) else None
             if layout is not None:
                 found[p] = layout
-        check_writable(self.names, library, leaves, found)
+        check_writable(self.names, self.library, leaves, found)
         return found
 
     def _kept(self, news: list[Any], olds: list[Any], spec: Spec, layouts: dict[int, Layout]) -> tuple[Any, Any]:
-        library = self.library
-        assert library is not None
         ranges = Ranges(layouts.items())
-        fits = [library.can_assign(old) and _same_kind(new, old) for new, old in zip(news, olds, strict=True)]
+        fits = [_same_kind(new, old) and self._home(old).can_assign(old) for new, old in zip(news, olds, strict=True)]
         for i, (new, old) in enumerate(zip(news, olds, strict=True)):
-            layout = library.layout(new) if is_array(new) else None
+            layout = self._home(new).layout(new) if is_array(new) else None
             if new is not old and layout is not None and ranges.touches(layout):
-                news[i] = library.copy(new)  # it would change under our hands
+                news[i] = self._home(new).copy(new)  # it would change under our hands
         with uninterrupted():
             for i, (new, old) in enumerate(zip(news, olds, strict=True)):
                 if fits[i]:
                     if new is not old:
-                        library.assign(old, new)
+                        self._home(old).assign(old, new)
                     news[i] = old
         params, state = spec.unflatten(news)
         return params, state
-
-
-def _raw(library: Backend, tree: Any) -> Any:
-    leaves, spec = flatten(tree)
-    return spec.unflatten([library.raw(x) if is_array(x) else x for x in leaves])
 
 
 def _same_kind(new: Any, old: Any) -> bool:
     """Whether a result can be written into the array it replaces."""
     if not is_array(new) or not is_array(old):
         return False
-    return tuple(new.shape) == tuple(old.shape) and dtypes.name(new.dtype) == dtypes.name(old.dtype)
+    return (
+        tuple(new.shape) == tuple(old.shape)
+        and dtypes.name(new.dtype) == dtypes.name(old.dtype)
+        and same_library(new, old)
+    )
 
 
 class InKernels(Way):

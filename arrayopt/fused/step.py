@@ -119,7 +119,8 @@ class FusedStep:
         if hasattr(engine, "compile"):
             shapes = Trees([_Shape(x) if is_array(x) else x for x in trees.leaves], trees.spec)
             record_later = functools.partial(self._described, library, shapes)
-            return Whole(engine.compile(self._step), record_later, library, trees, name, reason, None)
+            compiled = engine.compile(self._step, trees)
+            return Whole(compiled, self._step, record_later, library, trees, name, reason, None)
         if name == "eager":
             return Eagerly(self._step, library, trees, name, reason, None)
         schedule, stopped = self._recorded(library, trees)

@@ -43,8 +43,8 @@ class Tiles:
 
     def missing(self, leaves: Sequence[Any]) -> str | None:
         """What keeps it from serving these arrays."""
-        odd = [x for x in leaves if is_array(x) and self.backend.layout(x) is None]
-        return f"{type(odd[0]).__name__} is not written in place" if odd else None
+        odd = self.backend.unusual([x for x in leaves if is_array(x)])
+        return None if odd is None else f"{type(odd).__name__} is not written in place"
 
     def launch(self, launch: Launch, arrays: Sequence[Any], spots: Any, scalars: list[Any]) -> list[list[Any]]:
         """Applies a program to all its sites.

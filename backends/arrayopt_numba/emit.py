@@ -69,7 +69,7 @@ def divisors(program: Program) -> list[int]:
 
 
 def _by_reciprocal(op: str, dtype: str, args: tuple[int, ...]) -> bool:
-    return op == "divide" and args[1] < 0 and "float" in dtype
+    return op == "divide" and args[1] < 0 and dtype in ("float32", *REGISTERS)  # in double a quotient is a quotient
 
 
 def source(program: Program) -> str:

@@ -38,9 +38,14 @@ class NumpyBackend(Backend):
 
         if type(x) is not np.ndarray:
             return None
-        found = x.__array_interface__
-        address, readonly = found["data"]
-        return Layout(address, found["shape"], x.dtype, found["strides"], x.dtype.itemsize, not readonly)
+        flags, dtype = x.flags, x.dtype
+        strides = None if flags.c_contiguous else x.strides
+        return Layout(self.addresses([x])[0], x.shape, dtype, strides, dtype.itemsize, flags.writeable)
+
+    def unusual(self, xs: Sequence[Any]) -> Any:
+        import numpy as np
+
+        return next((x for x in xs if type(x) is not np.ndarray), None)
 
     def addresses(self, xs: Sequence[Any]) -> list[int]:
         if not _knows_struct():

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import arrayopt
-from arrayopt.dispatch import is_array, namespace
+from arrayopt.dispatch import backend, is_array, namespace
 from arrayopt.fused import engines
 from arrayopt_conformance.libraries import Library, libraries
 
@@ -65,7 +65,7 @@ def copied(tree: Any, library: Library) -> Any:
     """The tree, each of its arrays with memory of its own."""
 
     def copy(x: Any) -> Any:
-        return library.backend.copy(x) if is_array(x) else x
+        return backend(x).copy(x) if is_array(x) else x
 
     return arrayopt.tree.map(copy, tree)
 

@@ -14,7 +14,7 @@ from arrayopt_conformance import check
 from arrayopt_conformance.harness import heedless, planted
 from arrayopt_conformance.laws import laws
 from arrayopt_conformance.laws.recipe import Recipe
-from arrayopt_conformance.libraries import libraries
+from arrayopt_conformance.libraries import has, libraries
 from arrayopt_conformance.oracles import adam
 
 
@@ -51,6 +51,12 @@ PLANTED: dict[str, tuple[str, Recipe]] = {  # by law: a library to break it on, 
     "edges.small_leaves_are_leaves": ("numpy", _of(planted.stateless, planted.by_the_greatest)),
     "edges.zero_gradients_move_nothing": ("numpy", _of(planted.stateless, planted.to_one)),
     "edges.zeros_stay_zeros": ("numpy", _of(planted.stateless, planted.one_more)),
+    "fused.compiled_steps_are_eager_steps": ("numpy", _of(planted.counting_in_secret)),
+    "fused.fused_steps_are_eager_steps": ("numpy", _of(planted.counting_in_secret)),
+    "fused.fused_steps_leave_alone_what_has_no_gradient": ("numpy", _of(planted.fading)),
+    "fused.fused_steps_repeat_to_the_bit": ("numpy", _of(planted.counting_in_secret)),
+    "fused.fused_steps_take_complex_numbers": ("numpy", _of(planted.counting_in_secret)),
+    "fused.fused_steps_write_in_place_and_read_gradients": ("numpy", _of(planted.stateless, planted.halved_in_place)),
     "holes.a_hole_can_be_filled": ("numpy", _of(planted.fading)),
     "holes.absent_parameters_pass": ("numpy", _of(planted.blurring_what_is_empty)),
     "holes.none_leaves_a_parameter_alone": ("numpy", _of(planted.fading)),
@@ -95,6 +101,9 @@ OF_TWO_LIBRARIES = {
 }
 
 
+OF_NUMBA = {"fused.compiled_steps_are_eager_steps"}
+
+
 def test_every_law_has_somebody_who_breaks_it() -> None:
     assert PLANTED.keys() == {str(law) for law in laws()}
 
@@ -104,6 +113,8 @@ def test_a_law_notices_who_breaks_it(name: str) -> None:
     library, make = PLANTED[name]
     if library not in libraries():
         pytest.skip(f"needs {library}")
+    if name in OF_NUMBA and not has("numba"):
+        pytest.skip("needs numba")
     if name in OF_TWO_LIBRARIES and len(libraries()) == 1:
         pytest.skip("needs a second library")
     (law,) = [law for law in laws() if str(law) == name]

@@ -20,9 +20,10 @@ from arrayopt_conformance.harness.fused import copied, serving
 from arrayopt_conformance.libraries import Library, libraries
 from arrayopt_conformance.mutants.engine import edited, executed
 from arrayopt_conformance.precision.noise import Array
-from arrayopt_conformance.precision.test_accuracy import BAR, STEPS, gradients, wanted
+from arrayopt_conformance.precision.test_accuracy import BAR, STEPS, gradients
+from arrayopt_conformance.precision.test_accuracy import wanted as in_double
 from arrayopt_conformance.precision.test_tier_low import NAIVE
-from arrayopt_conformance.precision.tier import GREATEST, SHAPES, TINY, Inputs, _compare, reference, ulp
+from arrayopt_conformance.precision.tier import GREATEST, SHAPES, TINY, Inputs, compare, reference, ulp
 from arrayopt_conformance.rules import Rule, arguments, rules
 from arrayopt_conformance.semantics.trajectories import Disagreement, failures
 
@@ -50,7 +51,7 @@ def check_run(tx: Any, rule: Rule, case: str, library: Library, engine: str, dty
     Raises:
       Disagreement: a parameter or a slot is off by more than the tolerance; the message says where.
     """
-    in_kernels = engine not in ("jit", "eager")
+    in_kernels = engine != "jit"
     known = reference(rule, case, dtype, not in_kernels)
     with np.errstate(over="ignore"):
         got = list(answers(tx, library, known.inputs, dtype, engine))
@@ -59,7 +60,7 @@ def check_run(tx: Any, rule: Rule, case: str, library: Library, engine: str, dty
             if i < len(SHAPES):
                 moved(f"step {k}, parameter {i}", x, known.inputs.params[k][i], y, far, dtype, in_kernels)
             else:
-                _compare(f"step {k}, slot {i}", x, y, far, "float32")
+                compare(f"step {k}, slot {i}", x, y, far, "float32")
 
 
 def moved(where: str, got: Array, p: Array, u: Array, spread: Array, dtype: str, in_kernels: bool) -> None:
@@ -98,6 +99,10 @@ def test_every_case_in_float32(rule: Rule, library: Library, engine: str) -> Non
 def test_the_fullest_case_in_16_bits(rule: Rule, library: Library, engine: str, dtype: str) -> None:
     if dtype not in library.dtypes:
         pytest.skip(f"{library} has no {dtype}")
+    if engine == "jit":
+        pytest.skip("test_tier_low has it: XLA computes the same operations")
+    if engine == "numba" and dtype == "float16" and rule.name not in ("adamw", "adafactor"):
+        pytest.skip("differs from bfloat16 in loads and stores alone; each kernel takes a second to compile")
     cases = list(rule.oracle.CASES)
     assert not broken(rule, library, engine, dtype, [cases[-1]] if engine != "tiles" else [cases[0], cases[-1]])
 
@@ -118,14 +123,15 @@ def test_adam_stays_near_its_double(
         library.backend.assign(p, zero)
         p, state = step(p, gs[k, :], state)
         found[k] = library.numpy(p)
-    error = abs(found - wanted(b2)).max(axis=1)
-    worst = float(np.max(error / abs(wanted(b2)).max(axis=1)))
+    error = abs(found - in_double(b2)).max(axis=1)
+    worst = float(np.max(error / abs(in_double(b2)).max(axis=1)))
     record_property("figure", f"largest error of fused float32 Adam, b2 = {b2}, {library} by {engine}: {worst:.1e}")
     assert worst <= BAR
 
 
-@pytest.mark.parametrize("edit", NAIVE, ids=lambda edit: edit.title)
+@pytest.mark.parametrize("edit", NAIVE[1:], ids=lambda edit: edit.title)
 def test_a_naive_formula_is_found_out(edit: Any) -> None:
+    """But not 1 − βᵗ: that is computed on the host, in double, however it is written."""
     numpy, (rule,) = libraries()["numpy"], [rule for rule in rules() if rule.name == "scale_by_adam"]
     if "bfloat16" in edit.new and "bfloat16" not in numpy.dtypes:
         pytest.skip("ml_dtypes, which gives NumPy bfloat16, is not installed")

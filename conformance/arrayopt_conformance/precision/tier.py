@@ -135,10 +135,15 @@ def check_run(tx: Any, rule: Rule, case: str, library: Library, dtype: str) -> N
     for k, (row, wanted, spread) in enumerate(zip(got, known.results, known.spreads, strict=True)):
         for i, (x, y, far) in enumerate(zip(row, wanted, spread, strict=True)):
             update = i < len(SHAPES)
-            _compare(f"step {k}, {'update' if update else 'slot'} {i}", x, y, far, dtype if update else "float32")
+            compare(f"step {k}, {'update' if update else 'slot'} {i}", x, y, far, dtype if update else "float32")
 
 
-def _compare(where: str, got: Array, wanted: Array, spread: Array, dtype: str) -> None:
+def compare(where: str, got: Array, wanted: Array, spread: Array, dtype: str) -> None:
+    """Compares a result with the reference.
+
+    Raises:
+      Disagreement: it is off by more than the tolerance.
+    """
     allowed = 4 * (spread + 2 * ulp(wanted, "float32")) + TINY
     if dtype != "float32":
         allowed = allowed + ulp(abs(wanted) + allowed, dtype) / 2
