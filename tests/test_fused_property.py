@@ -347,7 +347,7 @@ def check(formula: Formula, library: Library, engine: str) -> None:
     assert step.explain().stopped is None
 
 
-COUNT = {("numpy", "numba"): 14, ("torch", "numba"): 4, ("numpy", "tiles"): 100, ("torch", "tiles"): 60}
+COUNT = {("numpy", "numba"): 9, ("torch", "numba"): 3, ("numpy", "tiles"): 80, ("torch", "tiles"): 40}
 
 
 @pytest.mark.parametrize(("library", "engine"), kernel_engines("numpy", "torch"), ids=str)

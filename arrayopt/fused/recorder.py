@@ -187,7 +187,9 @@ class Recorder:
         how, op, *sigs = key
         word = words.OPERATORS[op] if how == "operator" else getattr(self.library, op)
         examples = [self._example(sig) for sig in sigs]
-        found = word(*examples) if op != "atanh" else word(0 * examples[0])  # at 1 it is infinite, and some warn
+        if op == "atanh":  # at 1 it is infinite, and some warn
+            examples = [self.library.zeros_like(examples[0])]
+        found = word(*examples)
         kind = cast(Any, type(found))
         answer = (kind, _NUMBERS[kind]) if kind in _NUMBERS else self._dtype(found.dtype)
         self._answers[key] = answer
