@@ -7,8 +7,10 @@ from functools import partial
 import numpy as np
 import pytest
 
+from arrayopt_conformance.harness.fused import serving
 from arrayopt_conformance.libraries import Library, libraries
 from arrayopt_conformance.mutants.engine import Edit, edited, executed
+from arrayopt_conformance.precision import fused
 from arrayopt_conformance.precision.noise import HALF_ULP, arithmetic
 from arrayopt_conformance.precision.tier import check_run
 from arrayopt_conformance.rules import Rule, arguments, rules
@@ -35,7 +37,11 @@ def broken(rule: Rule, library: Library, dtype: str, cases: list[str]) -> str:
 
 
 def test_every_case_in_float32(rule: Rule, library: Library) -> None:
-    assert not broken(rule, library, "float32", list(rule.oracle.CASES))
+    """As ``update`` takes it, and as a fused step does on every engine."""
+    cases = list(rule.oracle.CASES)
+    assert not broken(rule, library, "float32", cases)
+    for engine in [name for name in serving(library) if name != "eager"]:
+        assert not fused.broken(rule, library, engine, "float32", cases if engine != "jit" else cases[-1:])
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
