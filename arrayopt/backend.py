@@ -68,9 +68,19 @@ class Backend:
         """``x`` cast for the next link of a chain; what records a step may wait with the rounding until the end."""
         return self.xp.astype(x, dtype)
 
-    def on_leaf(self, formula: Callable[..., Any], args: Sequence[Any], words: Any, reads: dict[str, Any]) -> Any:
-        """A formula of one leaf; what records a step writes it down once for leaves that are alike."""
-        return formula(*args, **words, **reads)
+    def each_leaf(
+        self, rows: Sequence[tuple[Any, ...]], look: Callable[..., Any], work: Callable[..., Any]
+    ) -> list[list[Any]]:
+        """Looks at all leaves of an update, then works on each; what records a step does so once for leaves alike.
+
+        Args:
+          rows: for each leaf where it stands, its gradient, its slots and its parameter or None.
+          look: raises if what it is given, such a row, does not go together.
+          work: what the leaf becomes, the update and the new slots.
+        """
+        for row in rows:
+            look(*row)
+        return [work(*row) for row in rows]
 
     def receive(self, x: Any) -> Array:
         """An array that a rule holds, as it can meet the arrays of an update."""

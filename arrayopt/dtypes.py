@@ -17,7 +17,9 @@ def name(dtype: object) -> str:
     key = (type(dtype), dtype)
     found = _names.get(key)
     if found is None:
-        found = _names[key] = _spell(dtype)
+        found = _spell(dtype)
+        if found.isidentifier():  # whatever else was taken for a dtype, such as an array, is not kept
+            _names[key] = found
     return found
 
 

@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from arrayopt import dtypes
@@ -117,11 +118,12 @@ def lift(
     sites = [Site(who, what, spec, i, holder) for i in range(len(gs))]
     columns = [_Column(who, what, spec, slot, holder) for slot in slots]
     ps = [None] * len(gs) if params is None else _Column(who, what, spec, params, "parameter").along()
-    rows = _transposed([column.along() for column in columns], len(gs))
-    for site, g, row, p in zip(sites, gs, rows, ps, strict=True):
-        _check_leaf(site, g, row, p, gs[0])
-    words = _Words(scalars)
-    results = [_on_leaf(site, formula, g, row, p, words) for site, g, row, p in zip(sites, gs, rows, ps, strict=True)]
+    rows = list(zip(sites, gs, _transposed([column.along() for column in columns], len(gs)), ps, strict=True))
+    results: list[list[Array]] = []
+    if gs:
+        _check_fit(sites[0], gs[0])
+        look, work = partial(_check_leaf, gs[0]), partial(_on_leaf, formula, _Words(scalars))
+        results = backend(gs[0]).each_leaf(rows, look, work)
     new, *new_slots = _transposed(results, len(slots) + 1)
     if not slots:
         return spec.unflatten(new)
@@ -152,30 +154,30 @@ class _Column:
 
 
 def _on_leaf(
-    site: Site, formula: Formula, g: Array, slots: Sequence[Array], p: Array | None, words: _Words
+    formula: Formula, words: _Words, site: Site, g: Array, slots: Sequence[Array], p: Array | None
 ) -> list[Array]:
     met = [g, *slots] if p is None else [g, *slots, p]
-    double, kinds = _widths(g, met)
+    double, kinds = _widths(met)
     wide = [x if kind is None else cast(x, kind) for x, kind in zip(met, kinds, strict=True)]
     reads = {} if p is None else {"p": wide.pop()}
-    out = backend(g).on_leaf(formula, wide, words.of(site, g, double), reads)
+    out = formula(*wide, **words.of(site, g, double), **reads)
     news = out if slots else [out]
     update = _stored(site, news[0], g, hand_on)
     kept = [_stored(site, new, old, cast) for new, old in zip(news[1:], slots, strict=True)]
     return [_apart(update, kept), *kept]
 
 
-_known_widths: dict[tuple[Any, ...], tuple[bool, list[str | None]]] = {}
+_known_widths: dict[tuple[str, ...], tuple[bool, list[str | None]]] = {}  # by name: of all libraries, and few
 
 
-def _widths(g: Array, met: Sequence[Array]) -> tuple[bool, list[str | None]]:
+def _widths(met: Sequence[Array]) -> tuple[bool, list[str | None]]:
     """Whether a leaf is computed in double, and the dtype each of its arrays is cast to; None: it has it."""
-    key = (type(g), *[x.dtype for x in met])
+    key = tuple([dtypes.name(x.dtype) for x in met])
     found = _known_widths.get(key)
     if found is None:
-        double = any([dtypes.is_double(x.dtype) for x in met])
-        kinds = [dtypes.widened(x.dtype, double) for x in met]
-        found = double, [None if kind == dtypes.name(x.dtype) else kind for x, kind in zip(met, kinds, strict=True)]
+        double = any(map(dtypes.is_double, key))
+        kinds = [dtypes.widened(name, double) for name in key]
+        found = double, [None if kind == name else kind for name, kind in zip(key, kinds, strict=True)]
         _known_widths[key] = found
     return found
 
@@ -231,7 +233,7 @@ def _stored(site: Site, new: Array, old: Array, narrow: Callable[[Array, str], A
 # -- what is looked at before anything is computed ------------------------------------------------------------
 
 
-def _check_leaf(site: Site, g: Any, slots: Sequence[Any], p: Any, first: Any) -> None:
+def _check_leaf(first: Any, site: Site, g: Any, slots: Sequence[Any], p: Any) -> None:
     _check_fit(site, g)
     _check_library(site, g, first)
     if p is not None:

@@ -16,9 +16,11 @@ from arrayopt_conformance.harness.runs import run
 from arrayopt_conformance.libraries import Library, libraries
 
 import arrayopt
-from arrayopt import GradientTransformation
+from arrayopt import GradientTransformation, dispatch
 from arrayopt.dispatch import backend, namespace
 from arrayopt.fused import words
+from arrayopt.lift import lift
+from arrayopt.tree import structure
 
 ENGINES = kernel_engines("numpy", "torch")
 
@@ -94,6 +96,42 @@ def test_arrays_that_a_rule_holds_go_with_the_step() -> None:
     left = [taken() for _ in range(3)]
     gc.collect()
     assert [found() for found in left] == [None] * 3
+
+
+def test_recording_leaves_no_types_behind() -> None:
+    """A compiler that looks at what is known of types would take longer with each step made."""
+
+    def known() -> tuple[int, int]:
+        arrayopt.fused_step(arrayopt.adam(0.1), engine="tiles")(
+            np.zeros(3), np.ones(3), arrayopt.adam(0.1).init(np.zeros(3))
+        )
+        return len(dispatch._namespaces), len(structure._openers)
+
+    first = known()
+    assert [known() for _ in range(3)] == [first] * 3
+
+
+@pytest.mark.parametrize(("library", "engine"), ENGINES, ids=str)
+def test_a_counter_may_depend_on_a_parameter_of_one_entry(library: Library, engine: str) -> None:
+    """It is an array then, and no number that is worked with on the host."""
+
+    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
+        xp, settle = namespace(updates["w"]), backend(updates["w"]).settle
+        us = lift("counting", lambda g, *, n: g * n, updates, n=state)
+        return us, settle(state + xp.astype(updates["b"] > 0, xp.int32))
+
+    def make() -> GradientTransformation:
+        return GradientTransformation(lambda params: backend(params["w"]).counter(params["w"]), update)
+
+    params = {
+        "b": library.asarray(np.asarray(0.5), "float64"),
+        "w": library.asarray(np.linspace(-1, 1, 5), "float64"),
+    }
+    days = [{"b": library.asarray(np.asarray(x), "float64"), "w": params["w"]} for x in (1.0, -1.0, 2.0, 1.0)]
+    plain, done = run(make(), params, days), stepped(make, library, params, days, engine)
+    assert done.step.explain().stopped is None
+    assert_near(done.params, plain.params, 4 * 2.0**-52, "the parameter of step ")
+    assert_same(done.states, plain.states, "the state of step ")
 
 
 def test_recording_warns_of_nothing() -> None:

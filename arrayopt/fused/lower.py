@@ -43,6 +43,7 @@ class _Lowering:
         self.read: list[tuple[int, int]] = []
         self.copied: list[tuple[int, int]] = []
         self.programs: dict[Any, Launch] = {}
+        self.kernels: dict[Any, _Kernel] = {}
         self.parts: dict[int | None, list[tuple[int, int | None]]] = {}
         for j, node in enumerate(self.graph.nodes):
             if node.op == "part":
@@ -81,7 +82,7 @@ class _Lowering:
 
     def _draft(self, s: int, found: list[Target]) -> tuple[list[Temporary], list[Launch], list[Run]]:
         temporaries: list[Temporary] = []
-        self.programs = {}
+        self.programs, self.kernels = {}, {}
         parts = components(self.graph, found, s)
         shared = self._read_elsewhere(parts)
         for part in parts:
@@ -94,19 +95,19 @@ class _Lowering:
 
     def _read_elsewhere(self, parts: Sequence[Component]) -> set[int]:
         """Donated places that one kernel of a stage writes and another reads; or whichever, by way of a view."""
-        readers: dict[int, set[int]] = {}
+        reader: dict[int, int] = {}  # of each value; -1 if there are several, or if it may be a view that is read
         for k, part in enumerate(parts):
             for i in part.reads:
-                readers.setdefault(i, set()).add(k)
+                if reader.setdefault(i, k) != k:
+                    reader[i] = -1
                 if self.graph.nodes[i].op in ("call", "part"):
-                    for j in self._beneath(i):
-                        readers.setdefault(j, set()).add(-1)
+                    reader.update(dict.fromkeys(self._beneath(i), -1))
         inputs = self.graph.inputs
         return {
             target.place
             for k, part in enumerate(parts)
             for target in part.targets
-            if target.what == "store" and readers.get(inputs.get(target.place, -1), set()) - {k}
+            if target.what == "store" and reader.get(inputs.get(target.place, -1), k) != k
         }
 
     def _beneath(self, i: int) -> set[int]:
@@ -121,29 +122,44 @@ class _Lowering:
     # -- one kernel ----------------------------------------------------------------------------------------
 
     def _lower(self, s: int, part: Component, shared: set[int], temporaries: list[Temporary]) -> None:
-        kernel = _Kernel(self, s, part)
-        for target in part.targets:
-            if target.what == "reduce":
-                kernel.reduce(self.graph.nodes[target.place].op, target.value, self.numbers.known(target.place))
-            else:
-                place = self._place(kernel, target, shared, temporaries)
-                kernel.store(target.value, place)
-        if not kernel.has_whole_array:
-            laid_down = Target(part.targets[0].value, "keep", -1, s)
-            kernel.store(laid_down.value, self._place(kernel, laid_down, shared, temporaries))
-        launch = self.programs.get(kernel.key)
-        if launch is None:
+        here = self._arrays(part, shared, temporaries)
+        pattern = (_pattern(self.graph, part), *here.pattern)
+        kernel = self.kernels.get(pattern)
+        if kernel is None:
+            kernel = self.kernels[pattern] = _Kernel(self, s, part, here)
+            kernel.launch = self._launch(kernel)
+        results = tuple([self.numbers.known(i) for i in here.results])
+        kernel.launch.sites.append(Site(tuple(here.arrays), tuple(here.shapes), here.shape, kernel.scalars, results))
+
+    def _launch(self, kernel: _Kernel) -> Launch:
+        """What applies the program of a kernel: there is one of equal programs."""
+        found = self.programs.get(kernel.key)
+        if found is None:
             program = kernel.program()
             known = {other.program: other for other in self.programs.values()}
-            launch = self.programs[kernel.key] = known.get(program) or Launch(program)
-        launch.sites.append(kernel.site())
+            found = self.programs[kernel.key] = known.get(program) or Launch(program)
+        return found
 
-    def _place(self, kernel: _Kernel, target: Target, shared: set[int], temporaries: list[Temporary]) -> int:
+    def _arrays(self, part: Component, shared: set[int], temporaries: list[Temporary]) -> _Here:
+        """The arrays that a kernel reads and writes."""
+        graph = self.graph
+        here = _Here(graph, part, [self.buffer[i] for i in part.reads])
+        for target in part.targets:
+            if target.what == "reduce":
+                here.results.append(target.place)
+            else:
+                here.store(target.value, self._place(here, target, shared, temporaries))
+        if not any([math.prod(shape) == here.size for shape in here.shapes]):  # it must be walked along something
+            laid_down = Target(part.targets[0].value, "keep", -1, 0)
+            here.store(laid_down.value, self._place(here, laid_down, shared, temporaries))
+        return here
+
+    def _place(self, here: _Here, target: Target, shared: set[int], temporaries: list[Temporary]) -> int:
         """The buffer that a value is stored in."""
         if target.what == "store" and target.place not in shared:
             return target.place
         place, node = self._new_buffer(), self.graph.nodes[target.value]
-        like = kernel.arrays[0] if kernel.arrays else 0
+        like = here.arrays[0] if here.arrays else 0
         temporaries.append(Temporary(place, node.shape, dtypes.name(node.dtype), like))
         if target.what == "keep":
             self.buffer[target.value] = place
@@ -192,23 +208,68 @@ def _is_same(node: Traced, place: int) -> bool:
     return node.op == "input" and node.attrs == place
 
 
-class _Kernel:
-    """The values and arrays of one kernel, numbered; ``key`` says all that its program is made of."""
+class _Here:
+    """The arrays of one site of a kernel, those that it reads first, and what is stored where.
 
-    def __init__(self, lowering: _Lowering, s: int, part: Component) -> None:
-        self.graph, self.numbers, self.stage = lowering.graph, lowering.numbers, s
+    Attributes:
+      stores: value and position of the array.
+      results: the reductions.
+    """
+
+    def __init__(self, graph: Graph, part: Component, arrays: list[int]) -> None:
         first = part.targets[0].value
-        self.size, self.shape = self.graph.sizes[first], self.graph.nodes[first].shape
+        self.size, self.shape = graph.sizes[first], graph.nodes[first].shape
+        self.nodes, self.arrays = graph.nodes, arrays
+        self.shapes = [graph.nodes[i].shape for i in part.reads]
+        self.stores: list[tuple[int, int]] = []
+        self.results: list[int] = []
+
+    def store(self, value: int, place: int) -> None:
+        """Stores a value in a buffer."""
+        if place not in self.arrays:
+            self.arrays.append(place)
+            self.shapes.append(self.nodes[value].shape)
+        self.stores.append((value, self.arrays.index(place)))
+
+    @property
+    def pattern(self) -> tuple[Any, ...]:
+        """What of it a kernel depends on."""
+        return tuple(self.shapes), tuple([array for _, array in self.stores])
+
+
+def _pattern(graph: Graph, part: Component) -> tuple[Any, ...]:
+    """Equal for parts that differ in their arrays alone, of which a kernel need be made but once."""
+    own = {i: k for k, i in enumerate([*part.reads, *part.computed])}
+    found: list[Any] = [graph.nodes[i].sig for i in part.reads]
+    for i in part.computed:
+        node = graph.nodes[i]
+        operands = [None if a is None else own.get(a, ~a) for a in graph.args[i]]  # a number is not to differ
+        if node.op == "formula":
+            take, _, j = node.attrs
+            found.append((id(take), j, *operands))
+        else:
+            numbers = [repr(x) for x, a in zip(node.args, graph.args[i], strict=True) if a is None]
+            found.append((node.op, node.sig, node.shape, *operands, *numbers))
+    for t in part.targets:
+        found.append((t.what, own[t.value], graph.nodes[t.place].op if t.what == "reduce" else None))
+    return tuple(found)
+
+
+class _Kernel:
+    """The values of one kernel, numbered; ``key`` says all that its program is made of."""
+
+    launch: Launch
+
+    def __init__(self, lowering: _Lowering, s: int, part: Component, here: _Here) -> None:
+        self.graph, self.numbers, self.stage = lowering.graph, lowering.numbers, s
+        self.size = here.size
         self.reads = part.reads
-        self.arrays = [lowering.buffer[i] for i in part.reads]
-        self.shapes = [self.graph.nodes[i].shape for i in part.reads]
         self.value: dict[int | None, int] = {i: k for k, i in enumerate(part.reads)}
         self.code: list[tuple[Any, tuple[int, ...], int]] = []  # value or expansion, operands, first slot
         self.values = len(part.reads)
         self._results: dict[int, list[int]] = {}  # by id of what a formula was given: its results in this kernel
         self.slots: list[int | float | Traced] = []
-        self.scalars: list[int] = []
-        self.results: list[int] = []
+        self._scalars: list[int] = []
         self._key: list[Any] = [(self.graph.nodes[i].sig >> 1, self.graph.sizes[i] == self.size) for i in part.reads]
         for i in part.computed:
             node = self.graph.nodes[i]
@@ -216,16 +277,16 @@ class _Kernel:
                 self._results.setdefault(id(node.attrs[1]), []).append(i)
         for i in part.computed:
             self._compute(i)
+        nodes = self.graph.nodes
+        self._key += [("store", self.value[i], array, nodes[i].sig >> 1) for i, array in here.stores]
+        reduced = [t for t in part.targets if t.what == "reduce"]
+        self._key += [("reduce", nodes[t.place].op, self.value[t.value]) for t in reduced]
+        self.scalars = tuple(self._scalars)
 
     @property
     def key(self) -> tuple[Any, ...]:
         """Equal for equal programs."""
         return tuple(self._key)
-
-    @property
-    def has_whole_array(self) -> bool:
-        """Whether one of its arrays has all its entries, so that it can be walked along."""
-        return any([math.prod(shape) == self.size for shape in self.shapes])
 
     def _compute(self, i: int) -> None:
         graph = self.graph
@@ -258,7 +319,7 @@ class _Kernel:
         self._key.append((id(expansion), arrays))
         self.code.append((expansion, arrays, len(self.slots)))
         self.slots += expansion.slots
-        self.scalars += self.numbers.scalars(self.stage, expansion.slots)
+        self._scalars += self.numbers.scalars(self.stage, expansion.slots)
         for i, (what, k) in zip(results, expansion.results, strict=True):
             self.value[i] = arrays[k] if what == "given" else self.values + k
         self.values += len(expansion.code)
@@ -274,25 +335,9 @@ class _Kernel:
         """
         slot = len(self.slots)
         self.slots.append(x)
-        self.scalars.append(self.numbers.scalar(self.stage, x if a is None else a, a is None))
+        self._scalars.append(self.numbers.scalar(self.stage, x if a is None else a, a is None))
         self._key.append(type(x) if a is None else x.dtype)
         return -1 - slot
-
-    def store(self, value: int, place: int) -> None:
-        """Stores a value in a buffer."""
-        if place not in self.arrays:
-            self.arrays.append(place)
-            self.shapes.append(self.graph.nodes[value].shape)
-        self._key.append(("store", self.value[value], self.arrays.index(place), self.graph.nodes[value].sig >> 1))
-
-    def reduce(self, op: str, value: int, number: int) -> None:
-        """Reduces a value to a number."""
-        self._key.append(("reduce", op, self.value[value]))
-        self.results.append(number)
-
-    def site(self) -> Site:
-        """Where it is applied."""
-        return Site(tuple(self.arrays), tuple(self.shapes), self.shape, tuple(self.scalars), tuple(self.results))
 
     def program(self) -> Program:
         """What is done there."""

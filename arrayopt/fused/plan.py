@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import traceback
 from bisect import bisect_right
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -17,7 +17,7 @@ from arrayopt.dispatch import backend, is_array
 from arrayopt.fused.lower import schedule
 from arrayopt.fused.program import Schedule
 from arrayopt.fused.recorder import Recorder
-from arrayopt.fused.traced import NotRecordable, Traced
+from arrayopt.fused.traced import NoNumber, NotRecordable, Traced
 from arrayopt.tree.structure import Spec, flatten
 
 _NUMBERS = (int, float, complex)
@@ -29,11 +29,24 @@ class Trees(NamedTuple):
     Attributes:
       leaves: of parameters, gradients, state and extra arguments, in that order.
       spec: structure of the tuple of the four.
+      kinds: what each leaf must have in common with another for the same step to serve it.
       counts: how many leaves each of the four has.
     """
 
     leaves: list[Any]
     spec: Spec
+    kinds: Sequence[tuple[Any, ...]] = ()
+
+    @classmethod
+    def of(cls, trees: Any) -> Trees:
+        """The four, flattened."""
+        leaves, spec = flatten(trees)
+        return cls(leaves, spec, [_kind(x) for x in leaves])
+
+    @property
+    def key(self) -> Any:
+        """Equal for trees that the same step serves."""
+        return self.spec, tuple([_hashable(kind) for kind in self.kinds])
 
     @property
     def counts(self) -> tuple[int, int, int, int]:
@@ -55,22 +68,59 @@ class Trees(NamedTuple):
         return f"the {who} at {path}" if path else f"the {who}"
 
 
+def _kind(x: Any) -> tuple[Any, ...]:
+    if is_array(x):
+        return cast(Any, type(x)), tuple(x.shape), x.dtype, device_of(x)
+    return cast(Any, type(x)), None, None if type(x) in (int, float, complex) else x
+
+
+def device_of(x: Any) -> Any:
+    """Where an array lies; None for what is none."""
+    return getattr(x, "device", None)
+
+
+def _hashable(kind: tuple[Any, ...]) -> Any:
+    try:
+        hash(kind)
+    except TypeError:
+        return kind[0], id(kind[2])
+    return kind
+
+
 def _strip(path: str) -> str:
     return path[path.index("]") + 1 :]
 
 
-def record(update: Callable[..., Any], trees: Trees, recorder: Recorder) -> Schedule:
+def record(update: Callable[..., Any], trees: Trees, library: Backend) -> Schedule:
     """Runs a step once on recording arrays, and makes its schedule.
 
     Raises:
       NotRecordable: something in it cannot be recorded.
       Exception: whatever the transform raises.
     """
-    try:
-        with _undisturbed():
+    with _recorder(library) as recorder, _undisturbed():
+        try:
             return _record(update, trees, recorder)
+        except NoNumber as error:  # seldom: once more, knowing that
+            return _record(update, trees, recorder, error.places)
+
+
+_idle: dict[str, list[Recorder]] = {}
+
+
+@contextmanager
+def _recorder(library: Backend) -> Generator[Recorder]:
+    """A recorder of a library that nobody else is using: the type of its arrays stays known, so there are few."""
+    idle = _idle.setdefault(library.name, [])
+    try:
+        recorder = idle.pop()
+    except IndexError:
+        recorder = Recorder(library)
+    try:
+        yield recorder
     finally:
         recorder.begin()  # it outlives the step, the arrays that the rule holds should not
+        idle.append(recorder)
 
 
 @contextmanager
@@ -85,8 +135,10 @@ def _undisturbed() -> Generator[None]:
             gc.enable()
 
 
-def _record(update: Callable[..., Any], trees: Trees, recorder: Recorder) -> Schedule:
-    recorder.begin()
+def _record(
+    update: Callable[..., Any], trees: Trees, recorder: Recorder, arrays: frozenset[int] = frozenset()
+) -> Schedule:
+    recorder.begin(arrays)
     nodes = [_traced(recorder, place, leaf) for place, leaf in enumerate(trees.leaves)]
     params, grads, state, extra = trees.spec.unflatten(nodes)
     updates, new_state = update(grads, state, params, **extra)
@@ -143,5 +195,6 @@ _LIBRARIES = frozenset({"array_api_compat", "array_api_strict", "numpy", "torch"
 
 def library_of(leaves: list[Any]) -> Backend | None:
     """The one library whose arrays the leaves are; None if there are several, or none."""
-    found = {id(b): b for b in [backend(x) for x in leaves if is_array(x)]}
+    kinds: dict[type[Any], Any] = {type(x): x for x in leaves}
+    found = {id(b): b for b in [backend(x) for x in kinds.values() if is_array(x)]}
     return next(iter(found.values())) if len(found) == 1 else None

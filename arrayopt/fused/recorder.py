@@ -33,27 +33,24 @@ class Recorder:
       backend: the library's adapter.
     """
 
-    def __init__(self, backend: Backend, device: Any = None) -> None:
+    device = None
+
+    def __init__(self, backend: Backend) -> None:
         self.library = backend.xp
-        self.device = device
         self.__name__ = self.library.__name__  # messages speak of the library
         self.kind: type[Traced] = type("Traced", (Traced,), {"__slots__": (), "recorder": self})
-        self._dtypes: list[Any] = []
-        self._ids: dict[str, int] = {}
-        self._answers: dict[tuple[Any, ...], tuple[Any, int]] = {}
-        self._pairs: dict[tuple[str, int, int], tuple[Any, int]] = {}  # the same, of operators
-        self._held: dict[int, tuple[Any, Traced]] = {}
-        self._equal: dict[tuple[Any, ...], Traced] = {}
-        self._takes: dict[tuple[Any, ...], Take] = {}
-        self.tape: list[Traced] = []
+        self.begin()
         introduce(self.kind, self, RecordingBackend(backend, self))
 
     # -- where values come from ----------------------------------------------------------------------------
 
     def input(self, place: int, like: Any) -> Traced:
         """The array that lies at a place of the trees."""
-        node = self._made("input", (), place, tuple(like.shape), self._dtype(like.dtype))
-        node.plain = not like.shape and "int" in dtypes.name(like.dtype)  # a counter
+        (dtype, number), shape, tape = self._dtype(like.dtype), tuple(like.shape), self.tape
+        node = self.kind("input", (), place, shape, dtype, 2 * number + (not shape), len(tape))
+        tape.append(node)
+        if not shape and "int" in dtypes.name(dtype):  # a counter
+            node.plain = place not in self._arrays
         return node
 
     def number(self, place: int, value: float) -> Traced:
@@ -75,30 +72,73 @@ class Recorder:
             held = self._held[id(x)] = (x, node)
         return held[1]
 
-    def begin(self) -> None:
-        """Forgets the last recording."""
-        self._held, self._equal, self._takes, self.tape = {}, {}, {}, []
+    def numbers(self, xs: tuple[Operand, ...]) -> Traced:
+        """A value that depends on several numbers, and stands for them among operands."""
+        return self._written("numbers", xs, None, (), float, _NUMBERS[float])
+
+    def begin(self, arrays: frozenset[int] = frozenset()) -> None:
+        """Forgets the last recording, and what the library said: it may be set otherwise now.
+
+        Args:
+          arrays: places where a counter would be taken for a number, and is none.
+        """
+        self._arrays = arrays
+        self._dtypes: list[Any] = []
+        self._ids: dict[str, int] = {}
+        self._kinds: dict[Any, tuple[Any, int]] = {}
+        self._answers: dict[tuple[Any, ...], tuple[Any, int]] = {}
+        self._pairs: dict[tuple[str, int, int], tuple[Any, int]] = {}  # the same, of operators
+        self._held: dict[int, tuple[Any, Traced]] = {}
+        self._equal: dict[tuple[Any, ...], Traced] = {}
+        self.tape: list[Traced] = []
 
     # -- formulas ------------------------------------------------------------------------------------------
 
-    def on_leaf(self, formula: Callable[..., Any], args: Sequence[Any], words: Any, reads: dict[str, Any]) -> Any:
-        """A formula of one leaf. For a leaf like one before, what was written down then is written again.
+    def each_leaf(
+        self, rows: Sequence[tuple[Any, ...]], look: Callable[..., Any], work: Callable[..., Any]
+    ) -> list[list[Any]]:
+        """An update, leaf by leaf. For a leaf like one before, what was written down then is written again.
 
-        A formula is a function of its arguments, so it would come to the same; and a model may have a thousand
-        leaves.
+        What becomes of a leaf is a function of its arrays, so it would come to the same; and a model may have a
+        thousand leaves.
         """
-        given = (*args, *reads.values())
-        key = (formula, id(words), tuple(reads), *[(x.sig, x.shape) for x in given])
-        take = self._takes.get(key)
-        alone = len({id(x) for x in given}) == len(given) and not any([x.plain for x in given])
-        if take is not None and alone:
+        takes: dict[Any, Take] = {}
+        return [self._leaf(takes, row, look, work) for row in rows]
+
+    def _leaf(
+        self, takes: dict[Any, Take], row: tuple[Any, ...], look: Callable[..., Any], work: Callable[..., Any]
+    ) -> list[Any]:
+        _, g, slots, p = row
+        given = (g, *slots) if p is None else (g, *slots, p)
+        alone = self._are_apart(given)
+        key = tuple([(x.sig, x.shape) for x in given]) if alone else ()
+        take = takes.get(key) if alone else None
+        if take is not None:
             return take.again(self, given)
+        look(*row)
         start = len(self.tape)
-        out = formula(*args, **words, **reads)
+        out: list[Any] = work(*row)
         if not alone:
             return out
-        take = self._takes[key] = Take(words, given, self.tape[start:], out)
-        return take.again(self, given) if take.is_simple else out
+        take = takes[key] = Take(given, self.tape[start:], out)
+        if not take.is_simple:
+            return out
+        self._strike(start, take)
+        return take.again(self, given)
+
+    def _strike(self, start: int, take: Take) -> None:
+        """Takes back what was written down for a leaf, as it will stand there in short."""
+        gone = set(map(id, take.tape))
+        kept = [node for node in self.tape[start:] if id(node) not in gone]
+        del self.tape[start:]
+        for node in kept:
+            node.index = len(self.tape)
+            self.tape.append(node)
+
+    def _are_apart(self, given: tuple[Any, ...]) -> bool:
+        """Whether all are recorded arrays, none of them twice."""
+        kind = self.kind
+        return all([type(x) is kind and not x.plain for x in given]) and len(set(map(id, given))) == len(given)
 
     # -- elementwise ---------------------------------------------------------------------------------------
 
@@ -166,7 +206,7 @@ class Recorder:
 
     def _once(self, op: str, args: tuple[Operand, ...], dtype: Any, sig: int) -> Traced:
         """Work on numbers, the same for every leaf, is written down once."""
-        named: list[Any] = [x.index if type(x) is self.kind else (type(x), x or repr(x)) for x in args]
+        named: list[Any] = [id(x) if type(x) is self.kind else (type(x), x or repr(x)) for x in args]
         key = (op, sig, *named)
         node = self._equal.get(key)
         if node is None:
@@ -202,12 +242,15 @@ class Recorder:
 
     def _dtype(self, dtype: Any) -> tuple[Any, int]:
         """The library's own object for a dtype, and its number."""
-        name = dtypes.name(dtype)
-        number = self._ids.get(name)
-        if number is None:
-            number = self._ids[name] = len(self._dtypes)
-            self._dtypes.append(self.library.ones((), dtype=dtype).dtype)
-        return self._dtypes[number], number
+        found = self._kinds.get(dtype)
+        if found is None:
+            name = dtypes.name(dtype)
+            if name not in self._ids:
+                self._ids[name] = len(self._dtypes)
+                self._dtypes.append(self.library.ones((), dtype=dtype).dtype)
+            number = self._ids[name]
+            found = self._kinds[dtype] = self._dtypes[number], number
+        return found
 
     def _made(
         self, op: str, args: tuple[Operand, ...], attrs: Any, shape: tuple[int, ...], dtype: tuple[Any, int]
@@ -429,8 +472,10 @@ class RecordingBackend(Backend):
         xp = self._recorder.library
         return self._recorder.operand(xp.zeros((), dtype=xp.int32))
 
-    def on_leaf(self, formula: Callable[..., Any], args: Sequence[Any], words: Any, reads: dict[str, Any]) -> Any:
-        return self._recorder.on_leaf(formula, args, words, reads)
+    def each_leaf(
+        self, rows: Sequence[tuple[Any, ...]], look: Callable[..., Any], work: Callable[..., Any]
+    ) -> list[list[Any]]:
+        return self._recorder.each_leaf(rows, look, work)
 
     def wide(self) -> Any:
         return self._real.wide()

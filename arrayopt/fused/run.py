@@ -10,7 +10,7 @@ from typing import Any, cast
 from arrayopt import dtypes
 from arrayopt.backend import Backend
 from arrayopt.dispatch import backend, is_array, same_library
-from arrayopt.fused.plan import Trees, stopping_line
+from arrayopt.fused.plan import Trees, device_of, stopping_line
 from arrayopt.fused.program import Schedule, size_of
 from arrayopt.fused.runner import carry_out, uninterrupted
 from arrayopt.layout import Layout, Ranges, Spots
@@ -46,7 +46,7 @@ class Way:
         self.spec: Spec = trees.spec
         self.names = Trees([], trees.spec)
         self.donated = trees.donated
-        self.kinds = [_kind(x) for x in trees.leaves]
+        self.kinds = trees.kinds
         self._read = reader(trees.spec)
 
     def leaves_of(self, *given: Any) -> list[Any] | None:
@@ -71,22 +71,12 @@ class Way:
         raise NotImplementedError
 
 
-def _kind(x: Any) -> tuple[Any, ...]:
-    if is_array(x):
-        return cast(Any, type(x)), tuple(x.shape), x.dtype, _device(x)
-    return cast(Any, type(x)), None, None if type(x) in (int, float, complex) else x
-
-
 def _fits(x: Any, kind: tuple[Any, ...]) -> bool:
     if type(x) is not kind[0]:
         return False
     if kind[1] is None:
         return kind[2] is None or x is kind[2] or bool(x == kind[2])
-    return bool(x.shape == kind[1] and x.dtype == kind[2] and _device(x) == kind[3])
-
-
-def _device(x: Any) -> Any:
-    return getattr(x, "device", None)
+    return bool(x.shape == kind[1] and x.dtype == kind[2] and device_of(x) == kind[3])
 
 
 class Whole(Way):
@@ -194,7 +184,7 @@ class Eagerly(Way):
             layout = self._home(leaves[p]).layout(leaves[p]) if is_array(leaves[p]) else None
             if layout is not None:
                 found[p] = layout
-        check_writable(self.names, self.library, leaves, found)
+        check_writable(self.names, self.library, leaves, found, Ranges(found.items()))
         return found
 
     def _kept(self, news: list[Any], olds: list[Any], spec: Spec, layouts: dict[int, Layout]) -> tuple[Any, Any]:
@@ -258,7 +248,7 @@ class InKernels(Way):
         fresh = [leaves[i] for i in self._fresh]
         ends = [(i, leaves[i]) for i in {*self._fresh[:1], *self._fresh[-1:]}]  # they move from a device together
         return (
-            all([_device(x) == self.kinds[i][3] for i, x in ends])
+            all([device_of(x) == self.kinds[i][3] for i, x in ends])
             and list(map(type, fresh)) == self._types
             and [x.shape for x in fresh] == self._shapes
             and [x.dtype for x in fresh] == self._dtypes
@@ -329,8 +319,8 @@ class _Kept:
         self.arrays = [leaves[i] for i in places]
         self.layouts = [library.layout(x) for x in self.arrays]
         known = {i: layout for i, layout in zip(places, self.layouts, strict=True) if layout is not None}
-        check_writable(way.names, library, leaves, known)
         self.ranges = Ranges(known.items())
+        check_writable(way.names, library, leaves, known, self.ranges)
         self.plain = all([layout is not None and layout.strides is None for layout in self.layouts])
         self.addresses = {i: layout.address for i, layout in known.items()}
         self.all = [layout.address if layout is not None else 0 for layout in self.layouts]
@@ -338,7 +328,9 @@ class _Kept:
         self.clear: list[int] = []  # addresses of gradients that were found to touch none of them
 
 
-def check_writable(names: Trees, library: Backend | None, leaves: Sequence[Any], layouts: dict[int, Layout]) -> None:
+def check_writable(
+    names: Trees, library: Backend | None, leaves: Sequence[Any], layouts: dict[int, Layout], ranges: Ranges
+) -> None:
     """Raises ValueError if a donated array cannot be written, or shares memory with another."""
     for p, layout in layouts.items():
         if not layout.writable:
@@ -347,7 +339,7 @@ def check_writable(names: Trees, library: Backend | None, leaves: Sequence[Any],
             raise ValueError(
                 f"fused_step: {names.path(p)} must have a place in memory for each entry; got one that is expanded."
             )
-    for a, b in map(sorted, Ranges(layouts.items()).overlapping()):
+    for a, b in map(sorted, ranges.overlapping()):
         if library is None or library.shares_memory(leaves[a], leaves[b]):
             raise ValueError(
                 f"fused_step: {names.path(a)} and {names.path(b)} share memory, and both are updated in place. Keep "

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from arrayopt import dtypes
 from arrayopt.fused import words
 from arrayopt.fused.probe import Call, Operands
-from arrayopt.fused.traced import NotRecordable, Traced
+from arrayopt.fused.traced import NoNumber, NotRecordable, Traced
 
 _WHOLE = words.REDUCTIONS
 _SOLID = frozenset({"input", "captured", "call", "part"})
@@ -79,8 +79,11 @@ class Graph:
             host = self._host_given(places)
             more = {place for place, i in single.items() if place not in places and not host[i]}
             if not more:
-                return host
+                break
             places |= more  # a slot of one entry that becomes an array is an array
+        if any([node.op == "numbers" and not h for node, h in zip(self.nodes, host, strict=True)]):
+            raise NoNumber(frozenset(places))
+        return host
 
     def _host_given(self, places: set[int]) -> list[bool]:
         host: list[bool] = []
@@ -153,12 +156,18 @@ def _alive(outputs: dict[int, Traced], tape: Sequence[Traced]) -> tuple[list[Tra
     for node in outputs.values():
         alive[node.index] = 1
     kind = type(tape[0]) if tape else Traced
+    args: list[list[int | None]] = []
     for node in reversed(tape):
         if alive[node.index]:
-            for x in node.args:
-                if type(x) is kind:
-                    alive[x.index] = 1
+            found = [x.index if type(x) is kind else None for x in node.args]
+            for a in found:
+                if a is not None:
+                    alive[a] = 1
+            args.append(found)
+    args.reverse()
     nodes = [node for node in tape if alive[node.index]]
+    if len(nodes) == len(tape):
+        return nodes, args
     for i, node in enumerate(nodes):
         node.index = i
     return nodes, [[x.index if type(x) is kind else None for x in node.args] for node in nodes]
@@ -247,11 +256,11 @@ class Component:
         self.reads: list[int] = []
         self.computed: list[int] = []
 
-    def absorb(self, other: Component) -> None:
-        """Takes what another one has."""
-        self.targets += other.targets
-        self.reads += [i for i in other.reads if i not in self.reads] if other.reads else []
-        self.computed += other.computed
+    def absorb(self, targets: list[Target], reads: list[int], computed: list[int]) -> None:
+        """Takes what another one has, or would have."""
+        self.targets += targets
+        self.reads += [i for i in reads if i not in self.reads] if self.reads else reads
+        self.computed += computed
 
 
 def components(graph: Graph, found: Sequence[Target], stage: int) -> list[Component]:
@@ -285,58 +294,53 @@ class _Walk:
     def add(self, target: Target) -> None:
         """A further target."""
         mine = len(self.groups)
-        group = Component()
-        self.groups.append(group)
-        group.targets.append(target)
-        met = self._descend(target.value, group, mine)
+        reads, computed, met = self._descend(target.value, mine)
         stored = self.graph.inputs.get(target.place) if target.what == "store" else None
         if stored is not None and self.graph.sizes[stored] == self.graph.sizes[target.value]:
             if stored in self.owner:
                 met.add(self.owner[stored])
             self.storing[stored] = mine
-        others = sorted({self.root(g) for g in met} - {mine})
-        if others:
-            self._unite([*others, mine])
+        others = sorted({self.root(g) for g in met if g != mine})
+        group = self._united(others, mine) if others else Component()
+        self.groups.append(None if others else group)
+        group.absorb([target], reads, computed)
 
-    def _unite(self, members: list[int]) -> None:
-        first = members[0]
+    def _united(self, groups: list[int], mine: int) -> Component:
+        """One group that has what several have; a new one becomes part of it too."""
+        first = groups[0]
         kept = self.groups[first]
-        for g in members[1:]:
+        assert kept is not None
+        for g in groups[1:]:
             other = self.groups[g]
-            assert kept is not None and other is not None
-            kept.absorb(other)
+            assert other is not None
+            kept.absorb(other.targets, other.reads, other.computed)
             self.groups[g] = None
             self.moved[g] = first
+        self.moved[mine] = first
+        return kept
 
-    def _descend(self, value: int, group: Component, mine: int) -> set[int]:
-        """Adds to a group what is needed for a value; which groups have some of it already."""
+    def _descend(self, value: int, mine: int) -> tuple[list[int], list[int], set[int]]:
+        """What must be read and computed for a value, and which groups have some of it already."""
         graph, owner, met = self.graph, self.owner, set[int]()
-        args, on_host, solid = graph.args, graph.on_host, graph.solid
-        size, found = graph.sizes[value], list[int]()
-        stack = [value]
+        args, on_host, solid, sizes = graph.args, graph.on_host, graph.solid, graph.sizes
+        size, reads, computed, stack = sizes[value], list[int](), list[int](), [value]
         while stack:
             i = stack.pop()
-            if i in owner and graph.sizes[i] == size:  # of another size: it is read here too, and broadcast
-                if owner[i] != mine:
-                    met.add(owner[i])
+            other = owner.get(i)
+            if other is not None and sizes[i] == size:  # of another size: it is read here too, and broadcast
+                met.add(other)
             elif solid[i] or (graph.kept and graph.is_read(i, self.stage)):
-                self._read(i, size, group, mine, met)
+                if i not in reads:
+                    reads.append(i)
+                if sizes[i] == size and graph.nodes[i].op != "captured":
+                    owner[i] = mine
+                    if i in self.storing:
+                        met.add(self.storing[i])
             else:
                 owner[i] = mine
-                found.append(i)
-                for a in args[i]:
-                    if a is not None and not on_host[a]:
-                        stack.append(a)
-        group.computed += found
-        return met
-
-    def _read(self, i: int, size: int, group: Component, mine: int, met: set[int]) -> None:
-        if i not in group.reads:
-            group.reads.append(i)
-        if self.graph.nodes[i].op != "captured" and self.graph.sizes[i] == size:
-            self.owner[i] = mine
-            if i in self.storing:
-                met.add(self.storing[i])
+                computed.append(i)
+                stack.extend([a for a in args[i] if a is not None and not on_host[a]])
+        return reads, computed, met
 
 
 def check_supported(graph: Graph) -> None:

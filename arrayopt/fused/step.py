@@ -5,19 +5,16 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
-from arrayopt import dtypes
 from arrayopt.backend import Backend
 from arrayopt.base import apply_updates, with_extra_args_support
 from arrayopt.dispatch import backend_named, is_array
 from arrayopt.fused import engines
 from arrayopt.fused.explain import Explanation, explained
 from arrayopt.fused.plan import Trees, library_of, record, stopping_line
-from arrayopt.fused.recorder import Recorder
 from arrayopt.fused.run import Eagerly, InKernels, Way, Whole
 from arrayopt.fused.traced import NotRecordable
-from arrayopt.tree.structure import flatten
 from arrayopt.types import OptState, Params, Updates
 
 
@@ -75,7 +72,6 @@ class FusedStep:
         self._engine = engine
         self._ways: dict[Any, Way] = {}
         self._recent: Way | None = None
-        self._recorders: dict[str, Recorder] = {}
         self._lock = threading.RLock()
 
     def __repr__(self) -> str:
@@ -85,7 +81,7 @@ class FusedStep:
         way = self._recent
         leaves = None if way is None else way.leaves_of(params, grads, state, extra_args)
         if way is None or leaves is None:
-            trees = Trees(*flatten((params, grads, state, extra_args)))
+            trees = Trees.of((params, grads, state, extra_args))
             way, leaves = self._way(trees), trees.leaves
             way.forget()
         return way.run(leaves, params, grads, state, extra_args)
@@ -101,7 +97,7 @@ class FusedStep:
         return explained(self._recent)
 
     def _way(self, trees: Trees) -> Way:
-        key = (trees.spec, tuple([_signature(leaf) for leaf in trees.leaves]))
+        key = trees.key
         with self._lock:
             found = self._ways.get(key)
             if found is None:
@@ -130,9 +126,8 @@ class FusedStep:
 
     def _recorded(self, library: Backend, trees: Trees) -> tuple[Any, str | None]:
         """The schedule of a step, or None and what stopped the recording."""
-        recorder = self._recorders.setdefault(library.name, Recorder(library))
         try:
-            return record(self._update, trees, recorder), None
+            return record(self._update, trees, library), None
         except NotRecordable as error:
             return None, f"it cannot be recorded: {error}; {stopping_line(error)}"
         except Exception as error:  # may be the transform's own word on bad input: then it comes again
@@ -141,9 +136,8 @@ class FusedStep:
 
     def _described(self, library: Backend, shapes: Trees) -> tuple[Any, str | None]:
         """The schedule of a step on arrays of which only shapes and dtypes are left."""
-        recorder = self._recorders.setdefault(library.name, Recorder(library))
         try:
-            return record(self._update, shapes, recorder), None
+            return record(self._update, shapes, library), None
         except Exception as error:
             return None, f"it cannot be recorded: {error}; {stopping_line(error)}"
 
@@ -162,18 +156,3 @@ class _Shape:
 def _four(trees: Trees) -> tuple[Any, Any, Any, Any]:
     params, grads, state, extra = trees.spec.unflatten(trees.leaves)
     return params, state, grads, extra
-
-
-def _signature(leaf: Any) -> Any:
-    if is_array(leaf):
-        return type(leaf), tuple(leaf.shape), dtypes.name(leaf.dtype), str(getattr(leaf, "device", ""))
-    kind = cast(Any, type(leaf))
-    return kind if kind in (int, float, complex) else (kind, _hashable(leaf))
-
-
-def _hashable(leaf: Any) -> Any:
-    try:
-        hash(leaf)
-    except TypeError:
-        return id(leaf)
-    return leaf

@@ -56,20 +56,21 @@ class Take:
     """What a formula wrote down for one leaf.
 
     Args:
-      words: the scalars it was given; kept, since their identity is part of how a take is found again.
       given: the arrays it was given.
-      tape: what it wrote.
-      out: what it answered, one value or several.
+      tape: what was written.
+      outs: what came of it.
     """
 
-    def __init__(self, words: Any, given: tuple[Traced, ...], tape: Sequence[Traced], out: Any) -> None:
-        self.words, self.given, self.out = words, given, out
-        self.outs: tuple[Any, ...] = out if isinstance(out, tuple) else (out,)
+    def __init__(self, given: tuple[Traced, ...], tape: Sequence[Traced], outs: list[Any]) -> None:
+        self.given, self.outs = given, outs
         self.tape = _depending(given, tape)
         self._expansions: dict[tuple[int, ...], Expansion] = {}
         self.is_simple = self._is_simple(given)
         if self.is_simple:
-            self.needs = [self.expansion((j,)) for j in range(len(self.outs))]
+            where = {id(x): k for k, x in enumerate(given)}
+            self._given = [where.get(id(x)) for x in outs]  # the results that are arguments as they were
+            self._needs = [self.expansion((j,)) for j in range(len(outs))]
+            self._numbers: list[tuple[Traced, ...]] = []
 
     @staticmethod
     def is_number(node: Any) -> bool:
@@ -122,21 +123,27 @@ class Take:
 
     # -- further leaves --------------------------------------------------------------------------------------
 
-    def again(self, recorder: Any, given: tuple[Traced, ...]) -> Any:
+    def again(self, recorder: Any, given: tuple[Traced, ...]) -> list[Any]:
         """What the formula answers for other arguments of the same shapes and dtypes."""
         return self._in_short(recorder, given) if self.is_simple else self._in_full(recorder, given)
 
-    def _in_short(self, recorder: Any, given: tuple[Traced, ...]) -> Any:
+    def _in_short(self, recorder: Any, given: tuple[Traced, ...]) -> list[Any]:
         kind, tape = recorder.kind, recorder.tape
+        if not self._numbers:  # one value stands for all the scalars that a result depends on
+            self._numbers = [(recorder.numbers(need.slots),) if need.slots else () for need in self._needs]
         results: list[Traced] = []
-        for j, (out, need) in enumerate(zip(self.outs, self.needs, strict=True)):
-            args = tuple([given[k] for k in need.given]) + need.slots
+        for j, (out, need, numbers) in enumerate(zip(self.outs, self._needs, self._numbers, strict=True)):
+            same = self._given[j]
+            if same is not None:
+                results.append(given[same])
+                continue
+            args = (*[given[k] for k in need.given], *numbers)
             node = kind("formula", args, (self, given, j), out.shape, out.dtype, out.sig, len(tape))
             tape.append(node)
             results.append(node)
-        return tuple(results) if isinstance(self.out, tuple) else results[0]
+        return results
 
-    def _in_full(self, recorder: Any, given: tuple[Traced, ...]) -> Any:
+    def _in_full(self, recorder: Any, given: tuple[Traced, ...]) -> list[Any]:
         new: dict[int, Any] = {id(a): b for a, b in zip(self.given, given, strict=True)}
         kind, tape = recorder.kind, recorder.tape
         for node in self.tape:
@@ -146,5 +153,4 @@ class Take:
             copy.plain = node.plain
             tape.append(copy)
             new[id(node)] = copy
-        out = self.out
-        return tuple([new.get(id(x), x) for x in self.outs]) if isinstance(out, tuple) else new.get(id(out), out)
+        return [new.get(id(x), x) for x in self.outs]

@@ -17,6 +17,18 @@ class NotRecordable(Exception):
     """Recording met something that it cannot write down."""
 
 
+class NoNumber(NotRecordable):
+    """What was taken for a number depends on the entries of a parameter or a gradient.
+
+    Args:
+      places: where such are in the trees.
+    """
+
+    def __init__(self, places: frozenset[int]) -> None:
+        super().__init__("a scalar depends on the entries of an array")
+        self.places = places
+
+
 class NoAttribute(NotRecordable, AttributeError):  # pyright: ignore[reportUnsafeMultipleInheritance]
     """An attribute that recording arrays lack."""
 

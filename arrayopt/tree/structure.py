@@ -82,6 +82,8 @@ class _Leaf(Spec):
         super().__init__(object, Opened(None, list, (), _no_container), ())
         self.size = 1
 
+    __hash__ = object.__hash__  # there is one
+
     def _build(self, leaves: Any) -> Any:
         return next(leaves)
 
@@ -120,8 +122,14 @@ def _walk(tree: object, leaves: list[Any], is_leaf: Callable[[Any], bool] | None
     if opened is None:
         leaves.append(tree)
         return LEAF
-    children = tuple([_walk(child, leaves, is_leaf) for child in opened.children])
-    return Spec(type(tree), opened, children)
+    children: list[Spec] = []
+    for child in opened.children:
+        if is_leaf is None and _openers.get(type(child)) is _leaf:  # as `_walk` would: most children are leaves
+            leaves.append(child)
+            children.append(LEAF)
+        else:
+            children.append(_walk(child, leaves, is_leaf))
+    return Spec(type(tree), opened, tuple(children))
 
 
 def open_node(tree: object) -> Opened | None:
