@@ -41,7 +41,7 @@ def test_the_fullest_case_in_16_bits(rule: Rule, dtype: str) -> None:
 
 @pytest.mark.parametrize("b2", [0.999, 0.9999, 0.99999])
 def test_adam_stays_near_its_double(library: Library, b2: float, record_property: Callable[[str, Any], None]) -> None:
-    """The bar of ``test_accuracy``, by every engine with kernels: from zero, the parameter after a step is the update."""
+    """The bar of ``test_accuracy``, on engines with kernels: from zero, the parameter after a step is the update."""
     for engine in serving(library):
         if engine not in ("jit", "eager"):
             worst = worst_error(library, engine, b2)
