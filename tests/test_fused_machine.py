@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 from unittest import mock
 
@@ -405,6 +405,15 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), int(state[0].count))
     assert done.stdout.split() == ["0", "2"], done.stderr
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Ctrl-C as in a program that says nothing of it: a process started in the background ignores it."""
+    old = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, old)
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("engine", ENGINES)
 def test_an_interrupt_waits_for_the_end_of_the_step(engine: str) -> None:
     """Ctrl-C while the first of two kernels runs: the exception comes, and the whole step has been taken."""

@@ -14,7 +14,7 @@ import dataclasses
 import sys
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from arrayopt.types import Tree
 
@@ -124,7 +124,8 @@ def _walk(tree: object, leaves: list[Any], is_leaf: Callable[[Any], bool] | None
         return LEAF
     children: list[Spec] = []
     for child in opened.children:
-        if is_leaf is None and _openers.get(cast(Any, type(child))) is _leaf:  # as `_walk` would: most children are leaves
+        kind: type[Any] = type(child)
+        if is_leaf is None and _openers.get(kind) is _leaf:  # as `_walk` would: most children are leaves
             leaves.append(child)
             children.append(LEAF)
         else:

@@ -5,6 +5,7 @@ Not an entry point: it would be loaded into the pytest of everybody who installs
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from typing import Any
@@ -25,6 +26,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="NAME",
         help="run the conformance suite on this array library only (may be repeated; default: all that compute here)",
     )
+
+
+def pytest_collection_finish() -> None:
+    """Takes what libraries brought with them out of the garbage collector's sight: it is much, and stays."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

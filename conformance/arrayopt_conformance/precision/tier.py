@@ -71,14 +71,18 @@ def inputs(dtype: str) -> Inputs:
     return Inputs([[draw(np.full(shape, 4.0**-k)) for shape in SHAPES] for k in range(STEPS)], gradients)
 
 
-@cache
 def reference(rule: Rule, case: str, dtype: str, narrow_links: bool = True) -> Reference:
     """Runs a case in double, and some times with noise; that of narrow links only where there are such."""
+    return _reference(rule, case, dtype, dtype if narrow_links else "float32")
+
+
+@cache
+def _reference(rule: Rule, case: str, dtype: str, links: str) -> Reference:
     kwargs, given = arguments(rule.oracle.CASES[case]), inputs(dtype)
     results = list(answers(rule.make(**kwargs), libraries()["numpy"], given, "float64"))
     spreads = [[np.zeros_like(x) for x in row] for row in results]
     for seed in range(RUNS):
-        strayed = _with_noise(rule, kwargs, given, dtype if narrow_links else "float32", seed)
+        strayed = _with_noise(rule, kwargs, given, links, seed)
         for row, far, stray in zip(results, spreads, strayed, strict=True):
             far[:] = [np.maximum(f, abs(s - x)) for f, s, x in zip(far, stray, row, strict=True)]
     return Reference(given, results, spreads)
