@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any, cast
@@ -228,6 +229,7 @@ class InKernels(Way):
         self._fresh = [i for i in arrays if i not in donated]
         kinds: list[Any] = [self.kinds[i] for i in self._fresh]
         self._types, self._shapes, self._dtypes = [[kind[k] for kind in kinds] for k in range(3)]
+        self._all_written, self._all_fresh = _picker(self._written), _picker(self._fresh)
         self._others = [(i, kind) for i, kind in enumerate(self.kinds) if kind[1] is None]
         self._lengths = [math.prod(self.kinds[i][1]) * size_of(dtypes.name(self.kinds[i][2])) for i in self._fresh]
         self._blank: list[Layout | None] = [None] * len(self.kinds)
@@ -241,11 +243,10 @@ class InKernels(Way):
         library = self.library
         assert library is not None
         kept = getattr(self._last, "kept", None)
-        donated = [leaves[i] for i in self._written]
-        if kept is None or not library.same_places(donated, kept.arrays, kept.all, kept.plain):
+        if kept is None or not library.same_places(self._all_written(leaves), kept.arrays, kept.all, kept.plain):
             self.forget()
             return super().fits(leaves)
-        fresh = [leaves[i] for i in self._fresh]
+        fresh = self._all_fresh(leaves)
         ends = [(i, leaves[i]) for i in {*self._fresh[:1], *self._fresh[-1:]}]  # they move from a device together
         return (
             all([device_of(x) == self.kinds[i][3] for i, x in ends])
@@ -266,7 +267,7 @@ class InKernels(Way):
             replaced = own(self.schedule, leaves, spots)
         else:
             replaced = carry_out(self.schedule, self._engine, self.library, leaves, spots)
-        self.library.written([leaves[i] for i in self._written])
+        self.library.written(self._all_written(leaves))
         if not replaced:
             return params, state
         new_params, _, new_state, _ = self.spec.unflatten([replaced.get(p, x) for p, x in enumerate(leaves)])
@@ -286,7 +287,7 @@ class InKernels(Way):
         kept = getattr(self._last, "kept", None)
         if kept is None:
             kept = self._last.kept = _Kept(self, leaves, self._written, self._fresh)
-        fresh = [leaves[i] for i in self._fresh]
+        fresh = self._all_fresh(leaves)
         if kept.plain and library.all_plain(fresh):
             addresses = library.addresses(fresh)
             if addresses == kept.clear or not kept.ranges.touched(addresses, self._lengths):
@@ -308,6 +309,13 @@ class InKernels(Way):
                 layout = library.layout(leaves[i])
             layouts[i] = layout
         return Spots(layouts, object(), [], False)
+
+
+def _picker(places: list[int]) -> Callable[[list[Any]], Sequence[Any]]:
+    """What reads the leaves at some places; all at once, since there may be a thousand."""
+    if len(places) > 1:
+        return operator.itemgetter(*places)
+    return lambda leaves: [leaves[i] for i in places]
 
 
 class _Kept:
