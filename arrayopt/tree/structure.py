@@ -123,9 +123,9 @@ def _walk(tree: object, leaves: list[Any], is_leaf: Callable[[Any], bool] | None
         leaves.append(tree)
         return LEAF
     children: list[Spec] = []
-    for child in opened.children:
-        kind: type[Any] = type(child)
-        if is_leaf is None and _openers.get(kind) is _leaf:  # as `_walk` would: most children are leaves
+    within: Sequence[object] = opened.children
+    for child in within:
+        if is_leaf is None and _openers.get(type(child)) is _leaf:  # as `_walk` would: most children are leaves
             leaves.append(child)
             children.append(LEAF)
         else:
