@@ -6,6 +6,7 @@ from typing import Any
 
 from arrayopt import dtypes
 from arrayopt.fused.program import Instruction, Program, kind
+from arrayopt.fused.rows import rows
 from arrayopt.fused.scalars import Numbers
 from arrayopt.fused.split import Component, Graph
 from arrayopt.fused.takes import Expansion, Take
@@ -85,6 +86,9 @@ class Kernel:
         self._key += [("store", self.value[i], array, dtypes.name(nodes[i].dtype)) for i, array in here.stores]
         reduced = [t for t in part.targets if t.what == "reduce"]
         self._key += [("reduce", nodes[t.place].op, self.value[t.value]) for t in reduced]
+        self._flat = all([graph.sizes[i] == self.size for i in self.reads])
+        self._walks = () if self._flat else rows(here.shape, here.shapes).walks
+        self._key.append(("walks", *self._walks))
         self.scalars = tuple(self._scalars)
 
     @property
@@ -152,8 +156,9 @@ class Kernel:
             tuple(self._told("store")),
             tuple(self._told("reduce")),
             "".join([kind(dtypes.name(x.dtype) if isinstance(x, Traced) else type(x).__name__) for x in self.slots]),
-            all([self.graph.sizes[i] == self.size for i in self.reads]),
+            self._flat,
             "view" in self._key,
+            self._walks,
         )
 
     def _instructions(self) -> list[Instruction]:

@@ -43,6 +43,7 @@ class Program(NamedTuple):
     slots: str  # kind of each scalar: f, i, b or c
     flat: bool  # whether all arrays have one size, so that the kernel may run over them as vectors
     views: bool  # whether one value appears in two shapes
+    walks: tuple[bool, ...] = ()  # if not flat: for each array, whether along a row it has the next entry each time
 
     def dtype(self, value: int) -> str:
         """The dtype of a value."""

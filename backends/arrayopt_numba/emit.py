@@ -1,7 +1,7 @@
 """From a program to the text of its kernel.
 
-The inner loop is a function of its own that takes slices: so LLVM turns it into vector instructions. Around it a
-second function takes tasks from a counter that all threads share.
+The inner loop is a function of its own that takes slices: so LLVM turns it into vector instructions. What calls it is
+written by `drive`.
 """
 
 from __future__ import annotations
@@ -9,13 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from arrayopt.fused.program import Program
+from arrayopt_numba.drive import SIZES, driver
 
 REGISTERS = {"float16": "float32", "bfloat16": "float32"}
 """16-bit numbers are widened when they are loaded, and rounded when they are stored."""
-
-STORED = {"float16": "uint16", "bfloat16": "uint16", "bool": "boolean"}
-SIZES = {"bool": 1, "float16": 2, "bfloat16": 2, "float32": 4, "float64": 8, "int8": 1, "uint8": 1,
-         "int16": 2, "uint16": 2, "int32": 4, "uint32": 4, "int64": 8, "uint64": 8}  # fmt: skip
 
 _INFIX = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "pow": "**", "floor_divide": "//",
           "remainder": "%", "bitwise_and": "&", "bitwise_or": "|", "bitwise_xor": "^", "bitwise_left_shift": "<<",
@@ -30,20 +27,6 @@ _NUMPY = frozenset(
     "isfinite isinf isnan signbit".split()
 ) | frozenset(_RENAMED)
 
-TASK = 64 * 1024
-"""Entries of a task."""
-
-BLOCK = 1024
-"""Entries between two looks ahead. The processor's own prefetching stops at the end of a page; so each array is
-touched two blocks ahead. Measured: 3 to 10 % where arrays are long. What is summed is laid down for a block first."""
-
-FRAME = 9
-"""Integers in a frame: addresses of the counters (tasks taken, threads come, tasks done), of the tasks, their
-number, address of the table, sites, address of the scalars, their rows, addresses of the partial sums and of what is
-summed."""
-
-_EMPTY = {"sum": "0.0", "max": "-np.inf", "min": "np.inf", "any": "0.0", "all": "1.0"}
-
 
 def can_emit(program: Program) -> str | None:
     """What in a program has no kernel here, or None if nothing has none."""
@@ -51,8 +34,8 @@ def can_emit(program: Program) -> str | None:
     odd = sorted(kinds - set(SIZES))
     if odd or "c" in program.slots:
         return f"{odd[0] if odd else 'a complex number'} has no kernel"
-    if not program.flat:
-        return "arrays of several sizes meet"
+    if not program.flat and program.views:
+        return "arrays of several sizes meet, one of them in two shapes"
     if "i" in program.slots and kinds & {"int64", "uint64"}:
         return "a scalar of 64 bits does not fit in a double"
     unknown = [code.op for code in program.code if not _is_known(code.op)]
@@ -74,7 +57,7 @@ def _by_reciprocal(op: str, dtype: str, args: tuple[int, ...]) -> bool:
 
 def source(program: Program) -> str:
     """The text of the module that holds a program's kernel, ``run``."""
-    return "\n".join(["from arrayopt_numba.runtime import *", "", *_Body(program).text(), "", *_driver(program), ""])
+    return "\n".join(["from arrayopt_numba.runtime import *", "", *_Body(program).text(), "", *driver(program), ""])
 
 
 class _Body:
@@ -85,6 +68,7 @@ class _Body:
         self.before: dict[str, str] = {}  # what is made of the scalars before the loop
         looked_at = {a for code in program.code for a in code.args} | {value for _, value in program.reduces}
         stored = {value for value, _, dtype in program.stores if dtype == program.dtype(value)}
+        self.walks = program.walks or (True,) * program.arrays
         self.rounded_later = stored - looked_at  # casts to 16 bits that storing makes anyway
 
     def text(self) -> Iterator[str]:
@@ -93,13 +77,21 @@ class _Body:
         names = ", ".join([f"a{k}" for k in range(program.arrays)])
         yield "@njit(**OPTIONS)"
         yield f"def body({names}, s, r):"
+        yield from [f"    {line}" for line in self._once()]
         yield from [f"    {name} = {text}" for name, text in self.before.items()]
-        yield "    for i in range(a0.size):"
+        yield f"    for i in range(a{self.walks.index(True)}.size):"
         yield from [f"        {line}" for line in loop]
 
+    def _once(self) -> Iterator[str]:
+        """Loads of what is the same for a whole row."""
+        yield from [self._load(k, "0") for k in range(len(self.program.loads)) if not self.walks[k]]
+
     def _loads(self) -> Iterator[str]:
-        for k, dtype in enumerate(self.program.loads):
-            yield f"v{k} = widen_{dtype}(a{k}[i])" if dtype in REGISTERS else f"v{k} = a{k}[i]"
+        yield from [self._load(k, "i") for k in range(len(self.program.loads)) if self.walks[k]]
+
+    def _load(self, k: int, i: str) -> str:
+        dtype = self.program.loads[k]
+        return f"v{k} = widen_{dtype}(a{k}[{i}])" if dtype in REGISTERS else f"v{k} = a{k}[{i}]"
 
     def _stores(self) -> Iterator[str]:
         for value, k, dtype in self.program.stores:
@@ -229,40 +221,3 @@ class _Body:
 
     def _astype(self, kind: str, args: tuple[int, ...]) -> str:
         return self._as(args[0], kind)
-
-
-def _driver(program: Program) -> Iterator[str]:
-    """What takes tasks (site, first entry, entries, row of scalars) and goes through each block by block.
-
-    Every thread calls it with the address of one frame: where counters, tasks, addresses, scalars and sums lie.
-    """
-    dtypes = dict(enumerate(program.loads)) | {array: dtype for _, array, dtype in program.stores}
-    arrays, sums = range(program.arrays), max(len(program.reduces), 1)
-    yield "@cfunc(CALLBACK, **CALLED)"
-    yield "def run(where):"
-    yield f"    f = carray(pointer(where), {FRAME}, int64)"
-    yield "    tasks = carray(pointer(f[1]), (f[2], 4), int64)"
-    yield f"    table = carray(pointer(f[3]), ({program.arrays}, f[4]), int64)"
-    yield f"    scalars = carray(pointer(f[5]), (f[6], {max(len(program.slots), 1)}), float64)"
-    yield f"    partial = carray(pointer(f[7]), (f[2], {sums}), float64)"
-    yield f"    own = f[8] + fetch_add(f[0] + 8, 1) * {8 * sums * BLOCK}"
-    yield f"    scratch = carray(pointer(own), ({sums}, {BLOCK}), float64)"
-    yield "    while True:"
-    yield "        k = fetch_add(f[0], 1)"
-    yield "        if k >= f[2]:"
-    yield "            return"
-    yield "        site, n, s = tasks[k, 0], tasks[k, 2], scalars[tasks[k, 3]]"
-    for a in arrays:
-        yield f"        p{a} = table[{a}, site] + tasks[k, 1] * {SIZES[dtypes[a]]}"
-    yield from [f"        t{k} = {_EMPTY[op]}" for k, (op, _) in enumerate(program.reduces)]
-    yield f"        for start in range(0, n, {BLOCK}):"
-    yield f"            m = min({BLOCK}, n - start)"
-    for a in arrays:
-        yield f"            fetch_ahead(p{a} + {2 * BLOCK * SIZES[dtypes[a]]})"
-        yield f"            a{a} = carray(pointer(p{a}), m, {STORED.get(dtypes[a], dtypes[a])})"
-        yield f"            p{a} += {BLOCK * SIZES[dtypes[a]]}"
-    yield f"            body({', '.join([f'a{a}' for a in arrays])}, s, scratch)"
-    for k, (op, _) in enumerate(program.reduces):
-        yield f"            t{k} = {op}_of(scratch[{k}, :m], t{k})"
-    yield from [f"        partial[k, {k}] = t{k}" for k in range(len(program.reduces))]
-    yield "        fetch_add(f[0] + 16, 1)"
