@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import arrayopt
+from arrayopt.dispatch import namespace
 from arrayopt.fused.rows import rows
 from arrayopt.fused.tiles import Tiles
 
@@ -88,6 +89,64 @@ def test_broadcasts_are_as_eagerly(library: Library, engine: str, name: str) -> 
     assert done.step.explain().stopped is None
     assert_near(done.params, plain.params, 64 * FEW, "the parameter of step ")  # of a sum of so many
     assert_near(done.states, plain.states, FEW, "the slots of step ")
+
+
+ALONG: dict[str, tuple[Shape, Any]] = {
+    "rows": ((300, 400), 1),
+    "columns": ((300, 400), 0),
+    "a row of several tasks": ((3, 70_001), -1),
+    "columns of a row of several tasks": ((3, 70_001), 0),
+    "rows of few entries": ((40_000, 3), 1),
+    "columns of few entries": ((40_000, 3), (0,)),
+    "the middle": ((6, 50, 70), 1),
+    "both ends": ((6, 50, 70), (0, -1)),
+    "a row among ones": ((1, 40, 1, 5), 3),
+    "one entry": ((1, 40), 1),
+    "nothing": ((3, 1), 1),
+}
+
+
+@pytest.mark.parametrize("name", ALONG)
+@pytest.mark.parametrize(("library", "engine"), kernel_engines("numpy", "torch"), ids=str)
+def test_sums_along_axes_are_as_eagerly(library: Library, engine: str, name: str) -> None:
+    """Of what a kernel makes, of an input, of what was broadcast, and of what comes after another sum."""
+    shape, axis = ALONG[name]
+    rng = np.random.default_rng(0)
+    p, g = [library.asarray(rng.standard_normal(shape), "float64") for _ in range(2)]
+    slot = library.asarray(np.zeros_like(np.sum(np.zeros(shape), axis=axis)), "float64")
+
+    def formula(xp: Any, g: Any, s: Any, p: Any) -> Any:
+        first = xp.sum(g * g, axis=axis, keepdims=True)
+        scaled = g / (1 + xp.sqrt(first))
+        second = xp.mean(scaled * xp.max(abs(p)), axis=axis)
+        return scaled - xp.mean(g, axis=axis, keepdims=True), (s[0] * 0.5 + second,)
+
+    make = lambda: rule(formula, slot)  # noqa: E731
+    plain, done = run(make(), p, [g, p]), stepped(make, library, p, [g, p], engine)
+    assert done.step.explain().stopped is None
+    assert_near(done.params, plain.params, 64 * FEW, "the parameter of step ")
+    assert_near(done.states, plain.states, 64 * FEW, "the slot of step ")
+    in_kernels = any(["along axes, within the kernel" in barrier for barrier in done.step.explain().barriers])
+    assert in_kernels == (name not in ("one entry", "nothing"))  # these are no sums along an axis among several
+
+
+@pytest.mark.parametrize(("library", "engine"), kernel_engines("numpy", "torch"), ids=str)
+def test_sums_along_axes_of_odd_layouts(library: Library, engine: str) -> None:
+    """Leaves alike share a launch, of which some may be walked through row by row and some not."""
+    rng = np.random.default_rng(0)
+    values = [rng.standard_normal((5, 6)) for _ in range(3)]
+    leaves = [library.asarray(x, "float64") for x in values]
+    leaves[1] = library.backend.copy(library.asarray(values[1].T, "float64")).T
+
+    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
+        xp = namespace(updates[0])
+        return [g - xp.sum(g * p, axis=0) for g, p in zip(updates, params, strict=True)], state
+
+    tx = arrayopt.GradientTransformation(lambda params: (), update)
+    step = arrayopt.fused_step(tx, engine=engine)
+    new, _ = step(leaves, [library.asarray(x, "float64") for x in values], ())
+    for x, found in zip(values, new, strict=True):
+        np.testing.assert_allclose(library.numpy(found), x + x - np.sum(x * x, axis=0), rtol=1e-14, atol=1e-14)
 
 
 @pytest.mark.skipif(not NUMBA, reason="needs numba")

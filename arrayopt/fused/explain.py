@@ -141,7 +141,7 @@ class _Names:
 
 def _kernel(launch: Launch, names: _Names) -> Kernel:
     program = launch.program
-    stored = {array: dtype for _, array, dtype in program.stores}
+    stored = {array: dtype for _, array, dtype in (*program.stores, *program.folds)}
     entries = sum([site.size for site in launch.sites])
     read = sum([math.prod(s) * size_of(d) for site in launch.sites for s, d in zip(site.shapes, program.loads)])  # noqa: B905
     written = sum([math.prod(site.shapes[a]) * size_of(d) for site in launch.sites for a, d in stored.items()])
@@ -150,7 +150,10 @@ def _kernel(launch: Launch, names: _Names) -> Kernel:
     return Kernel(
         [_operation(program, i) for i in range(len(program.code))],
         [f"v{i} = {first[i]}  ({dtype})" for i, dtype in enumerate(program.loads)],
-        [f"{first[a]} = v{value}" for value, a, _ in program.stores],
+        [
+            *[f"{first[a]} = v{value}" for value, a, _ in program.stores],
+            *[f"{first[a]} = sum of v{value} along axes" for value, a, _ in program.folds],
+        ],
         [f"{op} of v{value}" for op, value in program.reduces],
         [names.array(site.arrays[which]) for site in launch.sites],
         entries,
@@ -176,6 +179,8 @@ def _barriers(schedule: Schedule) -> list[str]:
     for stage in schedule.stages:
         reduced = [op for launch in stage.launches for _ in launch.sites for op, _ in launch.program.reduces]
         found += [f"{n} × {op} over a whole array, within the kernel" for op, n in Counter(reduced).items()]
+        folded = sum([len(launch.sites) * len(launch.program.folds) for launch in stage.launches])
+        found += [f"{folded} × sum along axes, within the kernel"] if folded else []
         found += [_told(run) for run in stage.runs]
     return found
 

@@ -20,6 +20,7 @@ class Here:
 
     Attributes:
       stores: value and position of the array.
+      folds: the same of what is summed along axes.
       results: the reductions.
     """
 
@@ -29,6 +30,7 @@ class Here:
         self.nodes, self.arrays = graph.nodes, arrays
         self.shapes = [graph.nodes[i].shape for i in part.reads]
         self.stores: list[tuple[int, int]] = []
+        self.folds: list[tuple[int, int]] = []
         self.results: list[int] = []
 
     def store(self, value: int, place: int) -> None:
@@ -38,10 +40,16 @@ class Here:
             self.shapes.append(self.nodes[value].shape)
         self.stores.append((value, self.arrays.index(place)))
 
+    def fold(self, value: int, place: int, shape: tuple[int, ...]) -> None:
+        """Sums a value into a buffer, seen in that shape."""
+        self.folds.append((value, len(self.arrays)))
+        self.arrays.append(place)
+        self.shapes.append(shape)
+
     @property
     def pattern(self) -> tuple[Any, ...]:
         """What of it a kernel depends on."""
-        return tuple(self.shapes), tuple([array for _, array in self.stores])
+        return tuple(self.shapes), tuple([array for _, array in (*self.stores, *self.folds)])
 
 
 def pattern(graph: Graph, part: Component) -> tuple[Any, ...]:
@@ -86,7 +94,8 @@ class Kernel:
         self._key += [("store", self.value[i], array, dtypes.name(nodes[i].dtype)) for i, array in here.stores]
         reduced = [t for t in part.targets if t.what == "reduce"]
         self._key += [("reduce", nodes[t.place].op, self.value[t.value]) for t in reduced]
-        self._flat = all([graph.sizes[i] == self.size for i in self.reads])
+        self._key += [("fold", self.value[i], array, dtypes.name(nodes[i].dtype)) for i, array in here.folds]
+        self._flat = not here.folds and all([graph.sizes[i] == self.size for i in self.reads])
         self._walks = () if self._flat else rows(here.shape, here.shapes).walks
         self._key.append(("walks", *self._walks))
         self.scalars = tuple(self._scalars)
@@ -159,6 +168,7 @@ class Kernel:
             self._flat,
             "view" in self._key,
             self._walks,
+            tuple(self._told("fold")),
         )
 
     def _instructions(self) -> list[Instruction]:

@@ -146,6 +146,9 @@ class _Lowering:
         for target in part.targets:
             if target.what == "reduce":
                 here.results.append(target.place)
+            elif target.what == "fold":
+                place = self._folded(here, target.place, temporaries)
+                here.fold(target.value, place, graph.nodes[target.place].attrs)
             else:
                 here.store(target.value, self._place(here, target, shared, temporaries))
         if not any([math.prod(shape) == here.size for shape in here.shapes]):  # it must be walked along something
@@ -165,6 +168,13 @@ class _Lowering:
         else:
             self.copied.append((place, target.place))
         return place
+
+    def _folded(self, here: Here, i: int, temporaries: list[Temporary]) -> int:
+        """The buffer of a sum along axes."""
+        node = self.graph.nodes[i]
+        self.buffer[i] = self._new_buffer()
+        temporaries.append(Temporary(self.buffer[i], node.shape, dtypes.name(node.dtype), here.arrays[0]))
+        return self.buffer[i]
 
     # -- library calls -------------------------------------------------------------------------------------
 

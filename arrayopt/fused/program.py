@@ -33,7 +33,7 @@ class Program(NamedTuple):
     """A kernel: what is done at one place of a set of arrays. Equal programs share their machine code.
 
     Values are numbered: first what is loaded, then the result of each instruction. Arrays are numbered too: first
-    those that are loaded, then those only stored to.
+    those that are loaded, then those only stored or summed to.
     """
 
     loads: tuple[str, ...]  # dtype of each array that is read
@@ -44,6 +44,7 @@ class Program(NamedTuple):
     flat: bool  # whether all arrays have one size, so that the kernel may run over them as vectors
     views: bool  # whether one value appears in two shapes
     walks: tuple[bool, ...] = ()  # if not flat: for each array, whether along a row it has the next entry each time
+    folds: tuple[tuple[int, int, str], ...] = ()  # sums along axes: value, array, dtype of the array
 
     def dtype(self, value: int) -> str:
         """The dtype of a value."""
@@ -53,7 +54,7 @@ class Program(NamedTuple):
     @property
     def arrays(self) -> int:
         """The number of arrays."""
-        return max([len(self.loads) - 1, *[array for _, array, _ in self.stores]]) + 1
+        return max([len(self.loads) - 1, *[array for _, array, _ in (*self.stores, *self.folds)]]) + 1
 
 
 class Number(NamedTuple):

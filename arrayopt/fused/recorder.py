@@ -339,6 +339,8 @@ class Recorder:
     def _reduced(self, op: str, x: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None) -> Any:
         x = self.operand(x)
         options = {"axis": axis, "keepdims": keepdims} | ({} if dtype is None else {"dtype": dtype})
+        if _is_along(op, x, axis) and (dtype is None or dtypes.name(dtype) == dtypes.name(x.dtype)):
+            return self._along(x, _axes(x, axis), keepdims)
         if not _is_whole(x, axis) or not _can_join(op, x):
             return self.call(op, (x,), options)
         shape = (1,) * x.ndim if keepdims else ()
@@ -348,6 +350,12 @@ class Recorder:
             example = getattr(self.library, op)(self._example(x.sig), **({} if dtype is None else {"dtype": dtype}))
             kind = self._answers[key] = self._dtype(example.dtype)
         return self._made(op, (x,), None, shape, kind)
+
+    def _along(self, x: Traced, axes: set[int], keepdims: bool) -> Traced:
+        """A sum along some axes, formed by the kernel that makes what is summed."""
+        kept = tuple([1 if a in axes else n for a, n in enumerate(x.shape)])
+        shape = kept if keepdims else tuple([n for a, n in enumerate(x.shape) if a not in axes])
+        return self._made("fold", (x,), kept, shape, self._dtype(x.dtype))
 
     def sum(self, x: Any, /, *, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Any:
         return self._reduced("sum", x, axis, keepdims, dtype)
@@ -366,6 +374,9 @@ class Recorder:
 
     def mean(self, x: Any, /, *, axis: Any = None, keepdims: bool = False) -> Any:
         x = self.operand(x)
+        if _is_along("sum", x, axis):
+            summed = self._along(x, _axes(x, axis), keepdims)
+            return summed / (x.size // summed.size)
         if not _is_whole(x, axis) or not _can_join("sum", x) or not x.size:
             return self.call("mean", (x,), {"axis": axis, "keepdims": keepdims})
         return self.sum(x, keepdims=keepdims) / x.size
@@ -508,10 +519,19 @@ def _as_tuple(key: Any) -> tuple[Any, ...]:
 
 def _is_whole(x: Traced, axis: Any) -> bool:
     """Whether a reduction along the axes leaves one entry."""
-    if axis is None:
-        return True
-    axes = {a % max(x.ndim, 1) for a in ([axis] if isinstance(axis, int) else axis)}
-    return axes == set(range(x.ndim))
+    return axis is None or _axes(x, axis) == set(range(x.ndim))
+
+
+def _axes(x: Traced, axis: Any) -> set[int]:
+    return {a % max(x.ndim, 1) for a in ([axis] if isinstance(axis, int) else axis)}
+
+
+def _is_along(op: str, x: Traced, axis: Any) -> bool:
+    """Whether a reduction is a sum along some axes that leaves several entries, each of something."""
+    if op != "sum" or axis is None or not x.size or dtypes.name(x.dtype) not in ("float32", "float64"):
+        return False
+    left = math.prod([n for a, n in enumerate(x.shape) if a not in _axes(x, axis)])
+    return 1 < left < x.size
 
 
 def _can_join(op: str, x: Traced) -> bool:

@@ -11,7 +11,7 @@ from arrayopt.fused.probe import Call, Operands
 from arrayopt.fused.traced import NoNumber, NotRecordable, Traced
 
 _WHOLE = words.REDUCTIONS
-_SOLID = frozenset({"input", "captured", "call", "part"})
+_SOLID = frozenset({"input", "captured", "call", "part", "fold"})
 
 
 class Graph:
@@ -44,7 +44,7 @@ class Graph:
         self.stage: list[int] = []
         for i, node in enumerate(self.nodes):
             op = node.op
-            barrier = op == "call" or op == "part" or op in _WHOLE
+            barrier = op == "call" or op == "part" or op == "fold" or op in _WHOLE
             self.stage.append(self._stage_of(i, op) if barrier else self._stage_of_elementwise(i))
 
     def _leave_views(self, outputs: dict[int, Traced]) -> None:
@@ -63,6 +63,8 @@ class Graph:
                 spread.update([i for a in args if self.sizes[a] != self.sizes[i]])
                 for a in [a for a in args if self.sizes[a] == self.sizes[i]]:
                     group[_first(group, a)] = _first(group, i)
+            elif node.op == "fold":
+                spread.update([a for a in self.args[i] if a is not None])
         for place, node in outputs.items():
             old = self.inputs.get(place)
             if old is not None and self.sizes[old] == self.sizes[node.index]:
@@ -115,12 +117,12 @@ class Graph:
         if op == "call":
             self.kept.update([a for a in args if not self.solid[a] and not self.on_host[a]])
             return before + 1
-        return before + (op in _WHOLE and not self.on_host[args[0]])
+        return before + (op == "fold" or (op in _WHOLE and not self.on_host[args[0]]))
 
     def is_barrier(self, i: int) -> bool:
         """Whether something is reduced or called here."""
         op = self.nodes[i].op
-        return op == "call" or (op in _WHOLE and not self.on_host[self.args[i][0] or 0])
+        return op == "call" or op == "fold" or (op in _WHOLE and not self.on_host[self.args[i][0] or 0])
 
     def reads(self, i: int) -> list[int]:
         """The solid values, or those kept before, that a kernel reads to have value ``i``."""
@@ -183,8 +185,8 @@ class Target:
 
     Attributes:
       value: position of the value.
-      what: ``"reduce"``, ``"keep"`` or ``"store"``.
-      place: the donated place for ``"store"``, the reduction for ``"reduce"``.
+      what: ``"reduce"``, ``"fold"`` for a sum along axes, ``"keep"`` or ``"store"``.
+      place: the donated place for ``"store"``, the reduction for ``"reduce"`` and ``"fold"``.
       stage: when.
     """
 
@@ -208,6 +210,10 @@ def targets(graph: Graph, outputs: dict[int, Traced]) -> list[Target]:
             value = graph.args[i][0]
             assert value is not None
             found.append(Target(value, "reduce", i, graph.stage[value]))
+        elif node.op == "fold":
+            value = graph.args[i][0]
+            assert value is not None
+            found.append(Target(value, "fold", i, graph.stage[value]))
     last = max(graph.stage, default=0)
     if any([t.what == "store" and t.stage < last for t in found]):
         _delay(graph, found)

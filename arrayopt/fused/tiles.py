@@ -114,13 +114,25 @@ class _Kernel:
             partial = self.lane.run(arrays, scalars, inverse, buffers, shape[0])
         else:
             partial = [[] for _ in self.program.reduces]
+            sums = self._zeros(site, arrays)
+            seen = [sums.get(k, a) for k, a in enumerate(arrays)]
             for where, size in _tiles(shape, self.tile):
-                parts = [_part(a, where, shape) for a in arrays]
+                parts = [_part(a, where, shape) for a in seen]
                 self._tile(parts, scalars, partial, self._scratch(size, arrays, scratch))
+            for k, found in sums.items():
+                self.backend.assign(arrays[k], self.backend.xp.reshape(found, arrays[k].shape))
         for original, copy in copies:
             self.backend.assign(original, copy)
         pairs = zip(self.program.reduces, partial, strict=True)
         return [_combined(op, self.program.dtype(value), parts) for (op, value), parts in pairs]
+
+    def _zeros(self, site: Site, arrays: list[Any]) -> dict[int, Any]:
+        """What sums along axes are formed in, in double."""
+        found: dict[int, Any] = {}
+        for _, k, _ in self.program.folds:
+            found[k] = self.backend.empty(site.shapes[k], "float64", arrays[0])
+            self.backend.assign(found[k], 0.0)
+        return found
 
     def _buffers_of(self, code: Lane, arrays: list[Any], size: int, made: dict[Any, list[Any]]) -> list[Any]:
         """Its buffers, of a tile or of the whole vector if that is shorter."""
@@ -166,6 +178,8 @@ class _Kernel:
         for k, (op, value) in enumerate(self.program.reduces):
             found = _reduced(xp, op, values[value])
             partial[k].append(found if self.tile is None else backend.read(found))
+        for value, array, _ in self.program.folds:
+            _fold(xp, values[value], arrays[array])
         for value in self.shifted:
             values[value] = backend.copy(values[value])
         for value, array, _ in self.program.stores:
@@ -294,6 +308,14 @@ def _reduced(xp: Any, op: str, x: Any) -> Any:
     if op == "sum" and str(x.dtype).rsplit(".", 1)[-1] == "float32":
         return xp.sum(x, dtype=xp.float64)
     return getattr(xp, op)(x)
+
+
+def _fold(xp: Any, x: Any, sums: Any) -> None:
+    """Adds the sums of a tile along the axes of which ``sums`` has one entry."""
+    whole = (1,) * (len(x.shape) - len(sums.shape)) + tuple(sums.shape)
+    axes = tuple([a for a, n in enumerate(whole) if n == 1])
+    part = xp.sum(x, axis=axes, keepdims=True, dtype=xp.float64) if axes else xp.astype(x, xp.float64)
+    sums += xp.reshape(part, sums.shape)
 
 
 def _combined(op: str, dtype: str, parts: list[Any]) -> Any:

@@ -66,7 +66,8 @@ class _Body:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.before: dict[str, str] = {}  # what is made of the scalars before the loop
-        looked_at = {a for code in program.code for a in code.args} | {value for _, value in program.reduces}
+        self.summed = [value for _, value in program.reduces] + [value for value, _, _ in program.folds]
+        looked_at = {a for code in program.code for a in code.args} | {*self.summed}
         stored = {value for value, _, dtype in program.stores if dtype == program.dtype(value)}
         self.walks = program.walks or (True,) * program.arrays
         self.rounded_later = stored - looked_at  # casts to 16 bits that storing makes anyway
@@ -74,12 +75,13 @@ class _Body:
     def text(self) -> Iterator[str]:
         program = self.program
         loop = [*self._loads(), *self._code(), *self._stores(), *self._sums()]
-        names = ", ".join([f"a{k}" for k in range(program.arrays)])
+        arrays = sorted({*range(program.arrays)} - {array for _, array, _ in program.folds})
+        names = ", ".join([f"a{k}" for k in arrays])
         yield "@njit(**OPTIONS)"
         yield f"def body({names}, s, r):"
         yield from [f"    {line}" for line in self._once()]
         yield from [f"    {name} = {text}" for name, text in self.before.items()]
-        yield f"    for i in range(a{self.walks.index(True)}.size):"
+        yield f"    for i in range(a{next(k for k in arrays if self.walks[k])}.size):"
         yield from [f"        {line}" for line in loop]
 
     def _once(self) -> Iterator[str]:
@@ -101,7 +103,7 @@ class _Body:
                 yield f"a{k}[i] = {self._as(value, dtype)}"
 
     def _sums(self) -> Iterator[str]:
-        for k, (_, value) in enumerate(self.program.reduces):
+        for k, value in enumerate(self.summed):
             yield f"r[{k}, i] = {self._as(value, 'float64')}"
 
     def _code(self) -> Iterator[str]:

@@ -23,6 +23,7 @@ from arrayopt.fused.tiles import Tiles
 from arrayopt.layout import Layout, Spots, alike
 from arrayopt_numba.drive import BLOCK, FRAME, SIZES, TASK, arrays
 from arrayopt_numba.emit import can_emit, divisors
+from arrayopt_numba.folds import Folds
 from arrayopt_numba.openmp import open_mp
 
 _ALONE = 1 << 20  # bytes that one thread moves in less time than it takes to wake another
@@ -77,11 +78,9 @@ class NumbaEngine:
         self, launch: Launch, bound: _Bound, odd: list[int], arrays: Sequence[Any], scalars: list[Any], table: Ints
     ) -> Sequence[Sequence[Any]]:
         """Sites whose arrays lie each in an order of its own go through the library, tile by tile."""
-        slow = self._tiles.at(launch.program, [launch.sites[k] for k in odd], arrays, scalars)
-        if len(odd) == len(launch.sites):
-            return slow
         left = np.ascontiguousarray(bound.tasks[~np.isin(bound.tasks[:, 0], odd)])
-        found = list(bound.run(table, scalars, left))
+        found = list(bound.run(table, scalars, left)) if len(odd) < len(launch.sites) else [()] * len(odd)
+        slow = self._tiles.at(launch.program, [launch.sites[k] for k in odd], arrays, scalars)
         for k, results in zip(odd, slow, strict=True):
             if found:
                 found[k] = results
@@ -110,6 +109,7 @@ class _Bound:
         self.rows: Ints = np.array(list(rows), dtype=np.int64).reshape(len(rows), len(program.slots))
         self._divisors = sorted({site.scalars[k] for k in divisors(program) for site in launch.sites})
         self.shapes = _NO_SHAPES if program.flat else _shapes(program, launch.sites)
+        self.along = Folds(program, launch.sites) if program.folds else None
         self.tasks = _tasks(*self._work(), row, bool(program.reduces))
         self.helpers = self._helpers()
         self.tasks = _dealt(self.tasks, self.helpers + 1)
@@ -175,20 +175,26 @@ class _Bound:
     def run(self, table: Ints, scalars: list[Any], tasks: Ints) -> Sequence[Sequence[Any]]:
         """Runs the kernel. All that it looks at but tasks and arrays lies in one piece of memory."""
         sums, addresses, rows = len(self.program.reduces), table.size, self.rows.size
-        partial = len(tasks) * sums
-        starts = list(accumulate([FRAME, 3, addresses, rows, partial, (self.helpers + 1) * sums * BLOCK]))
+        partial, threads = len(tasks) * sums, self.helpers + 1
+        summed = threads * (sums + len(self.program.folds)) * BLOCK
+        starts = list(accumulate([FRAME, 3, addresses, rows, partial, summed]))
         block = np.empty(starts[-1], dtype=np.int64)
         at = block.ctypes.data
         counters, where, scalars_at, sums_at, scratch_at = [at + 8 * start for start in starts[:-1]]
         block[: starts[1]] = (
             counters, self._tasks_at(tasks), len(tasks), where, len(self.sites), scalars_at, len(self.rows), sums_at,
-            scratch_at, self.shapes.ctypes.data, self.shapes.shape[1], 0, 0, 0,
+            scratch_at, self.shapes.ctypes.data, self.shapes.shape[1], 0, 0, 0, 0, 0,
         )  # fmt: skip
+        along = None if self.along is None else self.along.begun(table, threads)
+        if along is not None:
+            block[FRAME - 2 : FRAME] = along.own.ctypes.data, along.own.strides[0]
         block[starts[1] : starts[2]] = table.reshape(-1)
         numbers = block.view(np.float64)
         if rows:
             numbers[starts[2] : starts[3]] = np.array(scalars, dtype=np.float64)[self.rows.reshape(-1)]
         self._on_threads(at, counters, len(tasks), (block, table, tasks))
+        if along is not None:
+            along.end()
         return self._combined(numbers[starts[3] : starts[4]].reshape(-1, sums), tasks) if sums else ()
 
     def _tasks_at(self, tasks: Ints) -> int:

@@ -134,6 +134,13 @@ def sum_of(x: Any, total: float) -> float:
 
 
 @njit(nogil=True, cache=True)
+def add_to(sums: Any, x: Any) -> None:
+    """Adds a vector to another."""
+    for i in range(x.size):
+        sums[i] += x[i]
+
+
+@njit(nogil=True, cache=True)
 def max_of(x: Any, found: float) -> float:
     """The greatest of a number and a vector; NaN if there is one."""
     for i in range(x.size):
