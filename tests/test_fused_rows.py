@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 import arrayopt
 from arrayopt.dispatch import namespace
+from arrayopt.fused.program import Program, Site
 from arrayopt.fused.rows import rows
 from arrayopt.fused.tiles import Tiles
 
@@ -136,7 +137,9 @@ def test_sums_along_axes_of_odd_layouts(library: Library, engine: str) -> None:
     rng = np.random.default_rng(0)
     values = [rng.standard_normal((5, 6)) for _ in range(3)]
     leaves = [library.asarray(x, "float64") for x in values]
-    leaves[1] = library.backend.copy(library.asarray(values[1].T, "float64")).T
+    turned: Any = library.asarray(values[1].T, "float64")
+    turned = library.backend.copy(turned)
+    leaves[1] = turned.T
 
     def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
         xp = namespace(updates[0])
@@ -147,6 +150,15 @@ def test_sums_along_axes_of_odd_layouts(library: Library, engine: str) -> None:
     new, _ = step(leaves, [library.asarray(x, "float64") for x in values], ())
     for x, found in zip(values, new, strict=True):
         np.testing.assert_allclose(library.numpy(found), x + x - np.sum(x * x, axis=0), rtol=1e-14, atol=1e-14)
+
+
+@pytest.mark.skipif(not NUMBA, reason="needs numba")
+@pytest.mark.parametrize(("rows_", "threads"), [(1000, 8388), (8_000_000, 1), (80_000_000, 1)])
+def test_many_sums_are_formed_by_few_threads(rows_: int, threads: int) -> None:
+    from arrayopt_numba.folds import Folds
+
+    program = Program(("float32",), (), (), (), "", False, False, (True, False), ((0, 1, "float32"),))
+    assert Folds(program, [Site((0, 1), ((rows_, 2), (rows_, 1)), (rows_, 2), (), ())]).threads == threads
 
 
 @pytest.mark.skipif(not NUMBA, reason="needs numba")

@@ -17,19 +17,17 @@ import numpy.typing as npt
 from arrayopt.backend import Backend
 from arrayopt.dispatch import is_array
 from arrayopt.fused import host
-from arrayopt.fused.program import Launch, Program, Site
-from arrayopt.fused.rows import rows
+from arrayopt.fused.program import Launch, Program
 from arrayopt.fused.tiles import Tiles
 from arrayopt.layout import Layout, Spots, alike
-from arrayopt_numba.drive import BLOCK, FRAME, SIZES, TASK, arrays
+from arrayopt_numba.drive import BLOCK, FRAME, SIZES
 from arrayopt_numba.emit import can_emit, divisors
-from arrayopt_numba.folds import Folds
+from arrayopt_numba.folds import Begun, Folds
 from arrayopt_numba.openmp import open_mp
+from arrayopt_numba.tasks import NO_SHAPES, Ints, dealt, shapes, tasks
 
 _ALONE = 1 << 20  # bytes that one thread moves in less time than it takes to wake another
 _COMBINE: dict[str, Any] = {"sum": np.add, "max": np.maximum, "min": np.minimum, "any": np.maximum, "all": np.minimum}
-
-Ints = npt.NDArray[np.int64]
 
 
 class NumbaEngine:
@@ -79,7 +77,9 @@ class NumbaEngine:
     ) -> Sequence[Sequence[Any]]:
         """Sites whose arrays lie each in an order of its own go through the library, tile by tile."""
         left = np.ascontiguousarray(bound.tasks[~np.isin(bound.tasks[:, 0], odd)])
-        found = list(bound.run(table, scalars, left)) if len(odd) < len(launch.sites) else [()] * len(odd)
+        found: list[Sequence[Any]] = [()] * len(odd)
+        if len(odd) < len(launch.sites):
+            found = list(bound.run(table, scalars, left))
         slow = self._tiles.at(launch.program, [launch.sites[k] for k in odd], arrays, scalars)
         for k, results in zip(odd, slow, strict=True):
             if found:
@@ -108,23 +108,20 @@ class _Bound:
         row = [rows.setdefault(site.scalars, len(rows)) for site in launch.sites]
         self.rows: Ints = np.array(list(rows), dtype=np.int64).reshape(len(rows), len(program.slots))
         self._divisors = sorted({site.scalars[k] for k in divisors(program) for site in launch.sites})
-        self.shapes = _NO_SHAPES if program.flat else _shapes(program, launch.sites)
+        self.shapes = NO_SHAPES if program.flat else shapes(program, launch.sites)
         self.along = Folds(program, launch.sites) if program.folds else None
-        self.tasks = _tasks(*self._work(), row, bool(program.reduces))
+        self.tasks = tasks(program, launch.sites, self.shapes, row)
         self.helpers = self._helpers()
-        self.tasks = _dealt(self.tasks, self.helpers + 1)
+        self.tasks = dealt(self.tasks, self.helpers + 1)
         self._usual_tasks: int = self.tasks.ctypes.data
-
-    def _work(self) -> tuple[list[int], list[int]]:
-        """For each site what there is to do, and how much of it makes a task: entries, or pieces of rows."""
-        if self.program.flat:
-            return [site.size for site in self.sites], [TASK] * len(self.sites)
-        length, piece, pieces = self.shapes[:, 0], self.shapes[:, 1], self.shapes[:, 2]
-        rows = [site.size // n if n else 0 for site, n in zip(self.sites, length.tolist(), strict=True)]
-        return (rows * pieces).tolist(), (TASK // np.maximum(piece, 1)).tolist()
 
     def _helpers(self) -> int:
         """The threads beside the caller's: none if there is little to do."""
+        ready = self._ready()
+        return ready if self.along is None else min(ready, self.along.threads - 1)
+
+    def _ready(self) -> int:
+        """As many as there are cores, if there is enough to do."""
         config: Any = importlib.import_module("numba").config
         width = sum([SIZES[d] for d in (*self.program.loads, *[d for _, _, d in self.program.stores])])
         moved = width * sum([site.size for site in self.sites])
@@ -185,7 +182,7 @@ class _Bound:
             counters, self._tasks_at(tasks), len(tasks), where, len(self.sites), scalars_at, len(self.rows), sums_at,
             scratch_at, self.shapes.ctypes.data, self.shapes.shape[1], 0, 0, 0, 0, 0,
         )  # fmt: skip
-        along = None if self.along is None else self.along.begun(table, threads)
+        along: Begun | None = None if self.along is None else self.along.begun(table, threads)
         if along is not None:
             block[FRAME - 2 : FRAME] = along.own.ctypes.data, along.own.strides[0]
         block[starts[1] : starts[2]] = table.reshape(-1)
@@ -228,42 +225,6 @@ class _Bound:
 
 
 _has_affinity = hasattr(os, "sched_getaffinity")
-
-
-def _tasks(sizes: list[int], most: list[int], rows: list[int], all_sites: bool) -> Ints:
-    """Site, what to begin with, how much to do, and row of scalars of each task.
-
-    A site without entries has one if it is to answer.
-    """
-    found = [
-        (site, start, min(step, size - start), row)
-        for site, (size, step, row) in enumerate(zip(sizes, most, rows, strict=True))
-        for start in range(0, size if size or not all_sites else 1, step)
-    ]
-    return np.array(found, dtype=np.int64).reshape(len(found), 4)
-
-
-_NO_SHAPES: Ints = np.zeros((1, 0), dtype=np.int64)
-
-
-def _shapes(program: Program, sites: Sequence[Site]) -> Ints:
-    """How the rows of each site lie, as the kernel wants it told."""
-    sizes = [SIZES[dtype] for _, dtype in sorted(arrays(program).items())]
-    found: list[list[int]] = []
-    for site in sites:
-        length, outer, steps, _ = rows(site.shape, site.shapes)
-        piece = min(length, TASK)
-        across = [size * step for size, own in zip(sizes, steps, strict=True) for step in own]
-        found.append([length, piece, -(-length // TASK), len(outer), *outer, *across])
-    width = max(map(len, found))
-    return np.array([[*row, *[0] * (width - len(row))] for row in found], dtype=np.int64)
-
-
-def _dealt(tasks: Ints, threads: int) -> Ints:
-    """The tasks as threads come to take them, so that each walks through a stretch of memory of its own."""
-    share = -(-len(tasks) // threads)
-    order = [k for first in range(share) for k in range(first, len(tasks), share)]
-    return np.ascontiguousarray(tasks[order])
 
 
 def emitted(program: Program) -> str:

@@ -12,6 +12,8 @@ import numpy.typing as npt
 
 from arrayopt.fused.program import Program, Site
 
+_MOST = 64 << 20  # bytes for the sums of all threads
+
 
 class Folds:
     """Where the sums of all sites of a launch lie in the memory of a thread.
@@ -28,6 +30,11 @@ class Folds:
         self.sizes = np.array(sizes, dtype=np.int64)
         ends = np.cumsum(self.sizes.reshape(-1)).reshape(self.sizes.shape)
         self.starts, self.total = ends - self.sizes, int(ends[-1, -1])
+
+    @property
+    def threads(self) -> int:
+        """How many may take part, if their sums are not to take much memory: the fewer, the more sums there are."""
+        return max(1, _MOST // (8 * self.total))
 
     def begun(self, table: npt.NDArray[np.int64], threads: int) -> Begun:
         """Memory for a run. In the table of addresses places in it take the place of those of the results."""
@@ -53,5 +60,5 @@ class Begun(NamedTuple):
 
 def _vector(address: int, size: int, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
     """The memory at an address."""
-    memory = (ctypes.c_char * (size * dtype.itemsize)).from_address(address)
+    memory: Any = (ctypes.c_char * (size * dtype.itemsize)).from_address(address)
     return np.frombuffer(memory, dtype=dtype)
