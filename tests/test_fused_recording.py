@@ -98,6 +98,22 @@ def test_arrays_that_a_rule_holds_go_with_the_step() -> None:
     assert [found() for found in left] == [None] * 3
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize(("library", "engine"), ENGINES, ids=str)
+def test_leaves_alike_are_stepped_as_each_alone(library: Library, engine: str, dtype: str) -> None:
+    """Also where a narrow update is handed on from a link with a reduction to one without."""
+    make = lambda: arrayopt.chain(  # noqa: E731
+        arrayopt.scale(2.0), arrayopt.clip_by_block_rms(0.5), arrayopt.scale(-0.1), arrayopt.add_decayed_weights(0.1)
+    )
+    params = [library.asarray(np.linspace(0.1, k + 1, 8), dtype) for k in range(3)]
+    grads = [library.asarray(np.cos(np.arange(8.0) + 2 * k), dtype) for k in range(3)]
+    together = stepped(make, library, params, [grads, params], engine)
+    assert together.step.explain().stopped is None
+    for k in range(3):
+        alone = stepped(make, library, [params[k]], [[grads[k]], [params[k]]], engine)
+        assert_same([[x[k]] for x in together.params], alone.params, f"parameter {k} of step ")
+
+
 def test_recording_leaves_no_types_behind() -> None:
     """A compiler that looks at what is known of types would take longer with each step made."""
 

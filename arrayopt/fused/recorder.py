@@ -111,7 +111,10 @@ class Recorder:
         _, g, slots, p = row
         given = (g, *slots) if p is None else (g, *slots, p)
         alone = self._are_apart(given)
-        key = tuple([(x.sig, x.shape) for x in given]) if alone else ()
+        if alone:  # what was narrowed to be handed on may be read as it was before
+            given += tuple([x.args[0] for x in given if x.op == "hand_on"])
+            alone = self._are_apart(given)
+        key = tuple([(x.sig, x.shape, x.op == "hand_on") for x in given]) if alone else ()
         take = takes.get(key) if alone else None
         if take is not None:
             return take.again(self, given)
