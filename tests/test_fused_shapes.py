@@ -68,6 +68,11 @@ CASES: dict[str, Case] = {
         (1, 2, 3),
     ),
     "ones in front of a slot": (lambda xp, g, s, p: (g * s[1], (s[0] * g, s[1])), [(1, 2, 3), (2, 1)], (2, 3)),
+    "ones in front of a slot of several tiles": (
+        lambda xp, g, s, p: (g * s[1], (s[0] * g, s[1])),
+        [(1, 300, 300), (300, 1)],
+        (300, 300),
+    ),
     "one entry, broadcast": (lambda xp, g, s, p: (g, (s[0] * xp.reshape(g, (1,)),)), [(4,)], ()),
     "one entry among many": (lambda xp, g, s, p: (g + s[0], (s[0] + xp.sum(g), s[1] * s[0])), [(1,), (4,)], (4,)),
     "a transpose": (lambda xp, g, s, p: (g + g.T * s[0], s), [(3,)], (3, 3)),

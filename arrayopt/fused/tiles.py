@@ -108,6 +108,8 @@ class _Kernel:
         copies: list[tuple[Any, Any]] = []
         if self.program.flat:
             arrays, shape, copies = self._as_vectors(site, arrays)
+        else:  # an array may have ones in front
+            shape = (1,) * (max([len(own) for own in site.shapes]) - len(shape)) + shape
         if self.lane is not None and len(shape) == 1:
             inverse = numbers.inverse(site, self.lane.inverse)
             buffers = self._buffers_of(self.lane, arrays, shape[0], scratch)
