@@ -46,7 +46,12 @@ class Trees(NamedTuple):
     @property
     def key(self) -> Any:
         """Equal for trees that the same step serves."""
-        return self.spec, tuple([_hashable(kind) for kind in self.kinds])
+        kinds = tuple(self.kinds)
+        try:
+            hash(kinds)
+        except TypeError:
+            kinds = tuple(map(_hashable, kinds))
+        return self.spec, kinds
 
     @property
     def counts(self) -> tuple[int, int, int, int]:
@@ -83,7 +88,9 @@ def _hashable(kind: tuple[Any, ...]) -> Any:
     try:
         hash(kind)
     except TypeError:
-        return kind[0], id(kind[2])
+        if kind[1] is None:
+            return kind[0], id(kind[2])
+        return kind[0], kind[1], dtypes.name(kind[2]), str(kind[3])  # a library's devices need not have a hash
     return kind
 
 

@@ -48,9 +48,9 @@ class NumbaEngine:
         if importlib.util.find_spec("numba") is None:
             return "Numba is not installed (pip install 'arrayopt[numba]')"
         arrays = [x for x in leaves if is_array(x)]
-        elsewhere = [x for x in arrays if str(getattr(x, "device", "cpu")) != "cpu"]
+        elsewhere = [str(d) for d in {getattr(x, "device", "cpu") for x in arrays} if str(d) != "cpu"]
         if elsewhere:
-            return f"an array lies on {elsewhere[0].device}"
+            return f"an array lies on {min(elsewhere)}"
         return self._tiles.missing(arrays)
 
     def launch(
