@@ -56,6 +56,7 @@ CASES: dict[str, Case] = {
         (2, 3),
     ),
     "a sum of ones": (lambda xp, g, s, p: (g * xp.sum(xp.ones_like(g)), s), [], (2, 3)),
+    "sums of ones along an axis": (lambda xp, g, s, p: (g * xp.sum(xp.ones_like(g), axis=0), s), [], (2, 3)),
     "a mean of a number": (lambda xp, g, s, p: (g / xp.mean(xp.ones_like(g) * s[0]), s), [()], (2, 3)),
     "ones in front": (
         lambda xp, g, s, p: (xp.reshape(xp.expand_dims(g * s[0], axis=0) * s[1], (2, 3)), s),

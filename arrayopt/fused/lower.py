@@ -160,9 +160,7 @@ class _Lowering:
         """The buffer that a value is stored in."""
         if target.what == "store" and target.place not in shared:
             return target.place
-        place, node = self._new_buffer(), self.graph.nodes[target.value]
-        like = here.arrays[0] if here.arrays else 0
-        temporaries.append(Temporary(place, node.shape, dtypes.name(node.dtype), like))
+        place = self._temporary(here, target.value, temporaries)
         if target.what == "keep":
             self.buffer[target.value] = place
         else:
@@ -171,10 +169,15 @@ class _Lowering:
 
     def _folded(self, here: Here, i: int, temporaries: list[Temporary]) -> int:
         """The buffer of a sum along axes."""
-        node = self.graph.nodes[i]
-        self.buffer[i] = self._new_buffer()
-        temporaries.append(Temporary(self.buffer[i], node.shape, dtypes.name(node.dtype), here.arrays[0]))
+        self.buffer[i] = self._temporary(here, i, temporaries)
         return self.buffer[i]
+
+    def _temporary(self, here: Here, i: int, temporaries: list[Temporary]) -> int:
+        """A new buffer, for value ``i``."""
+        place, node = self._new_buffer(), self.graph.nodes[i]
+        like = here.arrays[0] if here.arrays else 0
+        temporaries.append(Temporary(place, node.shape, dtypes.name(node.dtype), like))
+        return place
 
     # -- library calls -------------------------------------------------------------------------------------
 
