@@ -11,9 +11,13 @@ from typing import Any, cast
 from arrayopt import dtypes
 from arrayopt.backend import Backend
 from arrayopt.dispatch import backend, is_array, same_library
-from arrayopt.fused.plan import Trees, device_of, stopping_line
-from arrayopt.fused.program import Schedule, size_of
+from arrayopt.fused.blame import is_ours, stopping_line
+from arrayopt.fused.compare import Print, difference, fingerprint, kept_as_they_are
+from arrayopt.fused.engines import CompiledStep
+from arrayopt.fused.plan import IMMUTABLE, Recording, Trees, device_of, recording
+from arrayopt.fused.program import Schedule
 from arrayopt.fused.runner import carry_out, uninterrupted
+from arrayopt.fused.traced import NoNumber, NotRecordable, Unforeseen
 from arrayopt.layout import Layout, Ranges, Spots
 from arrayopt.tree.reading import reader
 from arrayopt.tree.structure import Spec, flatten
@@ -76,30 +80,38 @@ def _fits(x: Any, kind: tuple[Any, ...]) -> bool:
     if type(x) is not kind[0]:
         return False
     if kind[1] is None:
-        return kind[2] is None or x is kind[2] or bool(x == kind[2])
+        return kind[0] not in IMMUTABLE or bool(x == kind[2])
     return bool(x.shape == kind[1] and x.dtype == kind[2] and device_of(x) == kind[3])
 
 
 class Whole(Way):
     """Compiled by the library itself, parameters and state given to it.
 
-    It is recorded only when somebody asks for an explanation. What the library cannot compile, it runs as it stands.
+    What its kernels would be is recorded only when somebody asks for an explanation. What the library cannot compile,
+    it runs as it stands.
+
+    Args:
+      compiled: the engine's.
+      step: the same without the engine.
+      record: answers the schedule, or what stopped the recording.
     """
 
     def __init__(
-        self, compiled: Step, step: Step, record: Callable[[], tuple[Schedule | None, str | None]], *rest: Any
+        self,
+        compiled: CompiledStep,
+        step: Step,
+        record: Callable[[], tuple[Schedule | None, str | None]],
+        *rest: Any,
     ) -> None:
         super().__init__(*rest)
         self._compiled, self._step = compiled, step
         self._record = record
-        self._works = False
-        self._type = self.kinds[0][0] if self.kinds else None
+        self._eager = False
 
     def leaves_of(self, *given: Any) -> list[Any] | None:
-        """Nothing, once it works: the compiler itself looks at structure, shapes and dtypes, and faster."""
-        if self._works and type(first_leaf(given[0])) is self._type:
-            return []
-        return super().leaves_of(*given)
+        """As the compiler takes them apart, where it sees the same trees as we do; which is faster."""
+        found = self._compiled.leaves_of(given)
+        return super().leaves_of(*given) if found is None else found
 
     def look(self) -> None:
         """Records the step."""
@@ -108,49 +120,40 @@ class Whole(Way):
 
     def run(self, leaves: list[Any], params: Any, grads: Any, state: Any, extra: dict[str, Any]) -> tuple[Any, Any]:
         """Takes a step."""
-        if not self._works and self.stopped is None:
-            return self._first(leaves, params, grads, state, extra)
-        found: tuple[Any, Any] = (self._compiled if self._works else self._step)(params, state, grads, extra)
-        return found
+        if not self._eager:
+            if len(set(map(id, leaves))) < len(leaves):
+                self._check_apart(params, grads, state, extra)
+            try:
+                found, changed = self._compiled.run(params, grads, state, extra)
+                if changed is not None:
+                    self._run_eagerly(f"it cannot be compiled: {changed}")
+                return found
+            except Exception as error:  # may be the transform's own word on bad input: then it comes again
+                if any([x.is_deleted() for x in leaves if hasattr(x, "is_deleted")]):
+                    raise
+                again: tuple[Any, Any] = self._step(params, state, grads, extra)
+                text = str(error).split("\n")[0]
+                self._run_eagerly(f"it cannot be compiled: {type(error).__name__}: {text}; {stopping_line(error)}")
+                return again
+        plain: tuple[Any, Any] = self._step(params, state, grads, extra)
+        return plain
 
-    def _first(
-        self, leaves: list[Any], params: Any, grads: Any, state: Any, extra: dict[str, Any]
-    ) -> tuple[Any, Any]:
-        """The first step, which shows whether it can be compiled."""
-        self._check_apart(leaves)
-        found: tuple[Any, Any]
-        try:
-            found = self._compiled(params, state, grads, extra)
-            self._works = True
-        except Exception as error:  # may be the transform's own word on bad input: then it comes again
-            if any([x.is_deleted() for x in leaves if hasattr(x, "is_deleted")]):
-                raise
-            found = self._step(params, state, grads, extra)
-            text = str(error).split("\n")[0]
-            self.stopped = f"it cannot be compiled: {type(error).__name__}: {text}; {stopping_line(error)}"
-            self.engine, self.reason = "eager", f"not {self.engine}: {self.stopped}"
-        return found
+    def _run_eagerly(self, why: str) -> None:
+        self._eager, self.stopped = True, why
+        self.engine, self.reason = "eager", f"not {self.engine}: {why}"
 
-    def _check_apart(self, leaves: list[Any]) -> None:
+    def _check_apart(self, *given: Any) -> None:
         """Raises ValueError if an array is given away and given a second time."""
+        leaves, spec = flatten(given)
+        names = Trees(leaves, spec)
         seen: dict[int, int] = {}
-        for p in [*self.donated, *range(len(leaves))]:
+        for p in [*names.donated, *range(len(leaves))]:
             other = seen.setdefault(id(leaves[p]), p)
             if other != p and is_array(leaves[p]):
                 raise ValueError(
-                    f"fused_step: {self.names.path(other)} and {self.names.path(p)} are one array, and the former is "
+                    f"fused_step: {names.path(other)} and {names.path(p)} are one array, and the former is "
                     f"given away. Keep one of them in the tree, or a copy."
                 )
-
-
-def first_leaf(tree: Any) -> Any:
-    """Some leaf of a tree, found without opening all of it; None if that is not so easy."""
-    while isinstance(tree, (dict, list, tuple)):
-        if not tree:
-            return None
-        found: Any = cast(Any, tree)
-        tree = next(iter(found.values())) if isinstance(tree, dict) else found[0]
-    return tree
 
 
 class Eagerly(Way):
@@ -162,8 +165,17 @@ class Eagerly(Way):
 
     def run(self, leaves: list[Any], params: Any, grads: Any, state: Any, extra: dict[str, Any]) -> tuple[Any, Any]:
         """Takes a step."""
-        layouts = self._layouts(leaves)
-        found: tuple[Any, Any] = self._step(self._raw(params), self._raw(state), grads, extra)
+        layouts = self.layouts(leaves)
+        return self.kept(self._step(self._raw(params), self._raw(state), grads, extra), leaves, layouts)
+
+    def kept(self, found: Any, leaves: list[Any], layouts: dict[int, Layout]) -> tuple[Any, Any]:
+        """New parameters and state written into the old ones, as far as they fit.
+
+        Args:
+          found: the new ones.
+          leaves: of the arguments.
+          layouts: of the donated arrays.
+        """
         news, spec = flatten(found)
         olds = [leaves[p] for p in self.donated]
         if len(news) != len(olds):  # the state is another; the parameters are those they were
@@ -178,7 +190,7 @@ class Eagerly(Way):
         leaves, spec = flatten(tree)
         return spec.unflatten([self._home(x).raw(x) if is_array(x) else x for x in leaves])
 
-    def _layouts(self, leaves: list[Any]) -> dict[int, Layout]:
+    def layouts(self, leaves: list[Any]) -> dict[int, Layout]:
         """Of the donated arrays; empty if the library does not write in place."""
         found: dict[int, Layout] = {}
         for p in self.donated:
@@ -217,21 +229,32 @@ def _same_kind(new: Any, old: Any) -> bool:
 
 
 class InKernels(Way):
-    """Recorded, and run by an engine of kernels."""
+    """Recorded, and run by an engine of kernels.
 
-    def __init__(self, engine: Any, *rest: Any) -> None:
+    It is recorded in the first step and once more in the second; each recording is that step's one run of the rule. If
+    the two are not the same, or something cannot be recorded, steps are run eagerly from then on.
+
+    Args:
+      engine: what runs the kernels.
+      update: of the optimizer.
+      plainly: the same steps without kernels.
+    """
+
+    def __init__(self, engine: Any, update: Step, plainly: Eagerly, *rest: Any) -> None:
         super().__init__(*rest)
-        self._engine = engine
+        self._engine, self._update, self._plainly = engine, update, plainly
         self._last = threading.local()
+        self._print: Print | None = None
+        self._confirmed = False
+        self._counters: frozenset[int] = frozenset()  # places where a counter is no number
         donated = set(self.donated)
         arrays = [i for i, kind in enumerate(self.kinds) if kind[1] is not None]
         self._written = [i for i in arrays if i in donated]
         self._fresh = [i for i in arrays if i not in donated]
         kinds: list[Any] = [self.kinds[i] for i in self._fresh]
-        self._types, self._shapes, self._dtypes = [[kind[k] for kind in kinds] for k in range(3)]
+        self._types, self._shapes, self._dtypes, self._devices = [[kind[k] for kind in kinds] for k in range(4)]
         self._all_written, self._all_fresh = _picker(self._written), _picker(self._fresh)
         self._others = [(i, kind) for i, kind in enumerate(self.kinds) if kind[1] is None]
-        self._lengths = [math.prod(self.kinds[i][1]) * size_of(dtypes.name(self.kinds[i][2])) for i in self._fresh]
         self._blank: list[Layout | None] = [None] * len(self.kinds)
 
     def forget(self) -> None:
@@ -239,39 +262,123 @@ class InKernels(Way):
         self._last.kept = None
 
     def fits(self, leaves: list[Any]) -> bool:
-        """Whether leaves are as before. Donated arrays that are the same objects at the same places are."""
+        """Whether leaves are as before: donated arrays the same memory, the others of the same kinds."""
         library = self.library
         assert library is not None
-        kept = getattr(self._last, "kept", None)
-        if kept is None or not library.same_places(self._all_written(leaves), kept.arrays, kept.all, kept.plain):
+        kept: _Kept | None = getattr(self._last, "kept", None)
+        if kept is None or library.looks(self._all_written(leaves)) != kept.looks:
             self.forget()
             return super().fits(leaves)
         fresh = self._all_fresh(leaves)
-        ends = [(i, leaves[i]) for i in {*self._fresh[:1], *self._fresh[-1:]}]  # they move from a device together
         return (
-            all([device_of(x) == self.kinds[i][3] for i, x in ends])
-            and list(map(type, fresh)) == self._types
+            list(map(type, fresh)) == self._types
             and [x.shape for x in fresh] == self._shapes
             and [x.dtype for x in fresh] == self._dtypes
+            and library.devices_of(fresh) == self._devices
             and all([_fits(leaves[i], kind) for i, kind in self._others])
         )
 
     def run(self, leaves: list[Any], params: Any, grads: Any, state: Any, extra: dict[str, Any]) -> tuple[Any, Any]:
         """Takes a step."""
-        assert self.library is not None and self.schedule is not None
+        if self.stopped is None and not self._confirmed:
+            return self._recorded(leaves, params, grads, state, extra)
+        if self.stopped is not None:
+            return self._plainly.run(leaves, params, grads, state, extra)
+        return self._in_kernels(leaves, params, grads, state, extra)
+
+    # -- the first two steps -------------------------------------------------------------------------------
+
+    def _recorded(
+        self, leaves: list[Any], params: Any, grads: Any, state: Any, extra: dict[str, Any]
+    ) -> tuple[Any, Any]:
+        """Takes a step that is recorded."""
+        assert self.library is not None
+        layouts = self._plainly.layouts(leaves)  # raises before the rule is run, as later steps do
+        held = [] if self._print is None else self._print.captured
+        unchanged = kept_as_they_are(self.library, held)
+        trees = Trees(leaves, self.spec, self.kinds)
+        try:
+            with recording(self._update, trees, self.library, self._counters) as found:
+                why_not = self._why_not(found, unchanged)
+                if why_not is not None:
+                    return self._plainly.kept(found.values(), leaves, layouts)
+        except (TypeError, AttributeError, AssertionError) as error:
+            if is_ours(error):
+                raise
+            self._stop(f"it cannot be recorded: {type(error).__name__}: {error}; {stopping_line(error)}")
+            return self._plainly.run(leaves, params, grads, state, extra)  # a rule that asks for types, once more
+        return self._in_kernels(leaves, params, grads, state, extra)
+
+    def _why_not(self, found: Recording, unchanged: Callable[[], bool]) -> str | None:
+        """What keeps a recorded step from being run in kernels; None if nothing does."""
+        assert self.library is not None
+        try:
+            if found.stop is not None:
+                return self._stop(found.stop)
+            old, new = self._print, fingerprint(found)
+            if old is None or self.schedule is None:
+                self.schedule, self._print = self._lowered(found), new
+                return None
+            changed = difference(old, new, self.library)
+            if changed is None and not unchanged():
+                changed = "update writes to an array that it holds"
+            self._confirmed = changed is None
+            return None if changed is None else self._stop(changed)
+        except NoNumber as error:  # seldom: the next recording knows
+            self._counters = error.places
+            return str(error)
+        except NotRecordable as error:
+            return self._stop(f"it cannot be recorded: {error}")
+
+    def _lowered(self, found: Recording) -> Schedule:
+        """The schedule of a recorded step, its kernels compiled."""
+        assert self.library is not None
+        schedule = found.schedule()
+        for _, x in schedule.captured:
+            if self.library.layout(x) is None:
+                raise NotRecordable(f"the rule holds a {type(x).__name__} that kernels cannot look at")
+            beside = self._devices[:1] or [kind[3] for kind in self.kinds if kind[1] is not None]
+            if self.library.devices_of([x]) != beside[:1] and math.prod(x.shape) != 1:
+                raise NotRecordable(f"the rule holds an array on {device_of(x)}")
+        return schedule
+
+    def _stop(self, why: str) -> str:
+        """Has steps run eagerly from now on."""
+        self.stopped, self.schedule, self._print = why, None, None
+        self.engine, self.reason = "eager", f"not {self.engine}: {why}"
+        return why
+
+    # -- all others ----------------------------------------------------------------------------------------
+
+    def _in_kernels(
+        self, leaves: list[Any], params: Any, grads: Any, state: Any, extra: dict[str, Any]
+    ) -> tuple[Any, Any]:
+        library, schedule = self.library, self.schedule
+        assert library is not None and schedule is not None
+        given = list(leaves)
         spots = self._spots(leaves)
-        if self.schedule.captured:
+        if spots is None or not schedule.holds():
+            self.forget()
+            return self._plainly.run(given, params, grads, state, extra)
+        if schedule.captured:
             spots.held = self._apart()
-        own = getattr(self._engine, "carry_out", None)  # an engine that keeps numbers on a device has its own way
-        if own is not None:
-            replaced = own(self.schedule, leaves, spots)
-        else:
-            replaced = carry_out(self.schedule, self._engine, self.library, leaves, spots)
-        self.library.written(self._all_written(leaves))
+        try:
+            replaced = self._carried_out(schedule, leaves, spots)
+        except Unforeseen as error:  # raised before anything was written
+            self._stop(str(error))
+            return self._plainly.run(given, params, grads, state, extra)
+        library.written(self._all_written(leaves))
         if not replaced:
             return params, state
-        new_params, _, new_state, _ = self.spec.unflatten([replaced.get(p, x) for p, x in enumerate(leaves)])
+        new_params, _, new_state, _ = self.spec.unflatten([replaced.get(p, x) for p, x in enumerate(given)])
         return new_params, new_state
+
+    def _carried_out(self, schedule: Schedule, leaves: list[Any], spots: Spots) -> dict[int, Any]:
+        own = getattr(self._engine, "carry_out", None)  # an engine that keeps numbers on a device has its own way
+        if own is not None:
+            return cast("dict[int, Any]", own(schedule, leaves, spots))
+        assert self.library is not None
+        return carry_out(schedule, self._engine, self.library, leaves, spots)
 
     def _apart(self) -> dict[int, Any]:
         """Copies of arrays that the rule holds and that this step writes to."""
@@ -280,22 +387,24 @@ class InKernels(Way):
         held = [(place, x, library.layout(x)) for place, x in schedule.captured]
         return {place: library.copy(x) for place, x, layout in held if layout is not None and ranges.touches(layout)}
 
-    def _spots(self, leaves: list[Any]) -> Spots:
-        """Where all leaves lie. Donated arrays are looked at once, for as long as they are the same."""
+    def _spots(self, leaves: list[Any]) -> Spots | None:
+        """Where all leaves lie; None if kernels cannot look at one. Donated arrays are looked up anew if they moved."""
         library = self.library
         assert library is not None
-        kept = getattr(self._last, "kept", None)
+        kept: _Kept | None = getattr(self._last, "kept", None)
         if kept is None:
             kept = self._last.kept = _Kept(self, leaves, self._written, self._fresh)
         fresh = self._all_fresh(leaves)
         if kept.plain and library.all_plain(fresh):
             addresses = library.addresses(fresh)
-            if addresses == kept.clear or not kept.ranges.touched(addresses, self._lengths):
+            if addresses == kept.clear:
+                return Spots(self._blank, kept, addresses, True)
+            if 0 not in addresses and not kept.ranges.touched(addresses, kept.lengths(fresh)):
                 kept.clear = addresses
                 return Spots(self._blank, kept, addresses, True)
         return self._all_spots(leaves, kept)
 
-    def _all_spots(self, leaves: list[Any], kept: _Kept) -> Spots:
+    def _all_spots(self, leaves: list[Any], kept: _Kept) -> Spots | None:
         """The same where something is out of the ordinary."""
         library = self.library
         assert library is not None
@@ -304,11 +413,26 @@ class InKernels(Way):
             layouts[i] = layout
         for i in self._fresh:
             layout = library.layout(leaves[i])
-            if layout is None or kept.ranges.touches(layout):
-                leaves[i] = library.copy(leaves[i])  # a gradient that would change while it is read
-                layout = library.layout(leaves[i])
+            if layout is None or kept.ranges.touches(layout):  # a gradient that would change while it is read
+                leaves[i] = library.plain(leaves[i])
+                layout = None if leaves[i] is None else library.layout(leaves[i])
+                if layout is None:
+                    return None
             layouts[i] = layout
         return Spots(layouts, object(), [], False)
+
+
+def check_devices(trees: Trees, library: Backend) -> None:
+    """Raises ValueError if a gradient does not lie beside its parameter, where the library has arrays on one device."""
+    a, b, _, _ = trees.counts
+    if a != b or not any([library.can_assign(x) for x in trees.leaves[:a]]):
+        return
+    here, there = library.devices_of(trees.leaves[:a]), library.devices_of(trees.leaves[a : a + b])
+    for i, (device, other) in enumerate(zip(here, there, strict=True)):
+        if device != other and is_array(trees.leaves[i]) and is_array(trees.leaves[a + i]):
+            raise ValueError(
+                f"fused_step: {trees.path(a + i)} must lie beside its parameter, on {device}; it lies on {other}."
+            )
 
 
 def _picker(places: list[int]) -> Callable[[list[Any]], Sequence[Any]]:
@@ -319,21 +443,31 @@ def _picker(places: list[int]) -> Callable[[list[Any]], Sequence[Any]]:
 
 
 class _Kept:
-    """The donated arrays of the last step, and where they lie."""
+    """Where the donated arrays of the last step lie; the arrays themselves are not kept."""
 
     def __init__(self, way: Way, leaves: list[Any], places: list[int], fresh: list[int]) -> None:
         library = way.library
         assert library is not None
-        self.arrays = [leaves[i] for i in places]
-        self.layouts = [library.layout(x) for x in self.arrays]
+        arrays = [leaves[i] for i in places]
+        self.looks = library.looks(arrays)
+        self.layouts = [library.layout(x) for x in arrays]
         known = {i: layout for i, layout in zip(places, self.layouts, strict=True) if layout is not None}
         self.ranges = Ranges(known.items())
         check_writable(way.names, library, leaves, known, self.ranges)
         self.plain = all([layout is not None and layout.strides is None for layout in self.layouts])
         self.addresses = {i: layout.address for i, layout in known.items()}
-        self.all = [layout.address if layout is not None else 0 for layout in self.layouts]
         self.fresh = fresh
         self.clear: list[int] = []  # addresses of gradients that were found to touch none of them
+        self._library = library
+        self._lengths: list[int] | None = None
+
+    def lengths(self, fresh: Sequence[Any]) -> list[int]:
+        """The bytes of each gradient; they have the same shapes and dtypes in each step."""
+        if self._lengths is None:
+            layouts = [self._library.layout(x) for x in fresh]
+            extents = [(0, 0) if layout is None else layout.extent for layout in layouts]
+            self._lengths = [high - low for low, high in extents]
+        return self._lengths
 
 
 def check_writable(

@@ -11,10 +11,10 @@ from arrayopt.backend import Backend
 from arrayopt.base import apply_updates, with_extra_args_support
 from arrayopt.dispatch import backend_named, is_array
 from arrayopt.fused import engines
+from arrayopt.fused.blame import stopping_line
 from arrayopt.fused.explain import Explanation, explained
-from arrayopt.fused.plan import Trees, library_of, record, stopping_line
-from arrayopt.fused.run import Eagerly, InKernels, Way, Whole
-from arrayopt.fused.traced import NotRecordable
+from arrayopt.fused.plan import Shape, Trees, library_of, opaque, recording
+from arrayopt.fused.run import Eagerly, InKernels, Way, Whole, check_devices
 from arrayopt.types import OptState, Params, Updates
 
 
@@ -59,6 +59,10 @@ def fused_step(optimizer: Any, engine: str | None = None) -> FusedStep:
     return FusedStep(optimizer, engine)
 
 
+KEPT = 16
+"""How many structures of trees a step remembers, those met last."""
+
+
 class FusedStep:
     """What `fused_step` makes: ``params, state = step(params, grads, state, **extra_args)``.
 
@@ -94,50 +98,44 @@ class FusedStep:
         """
         if self._recent is not None:
             self._recent.look()
-        return explained(self._recent)
+        return explained(self._recent, len(self._ways), KEPT)
 
     def _way(self, trees: Trees) -> Way:
         key = trees.key
         with self._lock:
-            found = self._ways.get(key)
-            if found is None:
-                found = self._ways[key] = self._made(trees)
-            self._recent = found
+            found = self._ways.pop(key, None) or self._made(trees)
+            self._ways[key] = self._recent = found  # the last one is the one met last
+            while len(self._ways) > KEPT:
+                del self._ways[next(iter(self._ways))]
         return found
 
     def _made(self, trees: Trees) -> Way:
         library = library_of(trees.leaves)
         if library is None:
             return Eagerly(self._step, None, trees, "eager", "the arrays are not all of one library", None)
-        donated = set(trees.donated)  # a gradient may be a scalar of the library, which is an array in all but name
-        arrays = [x if i in donated or not is_array(x) else library.settle(x) for i, x in enumerate(trees.leaves)]
-        name, engine, reason = engines.choose(library, arrays, self._engine)
-        if hasattr(engine, "compile"):
-            shapes = Trees([_Shape(x) if is_array(x) else x for x in trees.leaves], trees.spec)
+        donated = set(trees.donated)
+        written = [x for i, x in enumerate(trees.leaves) if i in donated]
+        check_devices(trees, library)
+        name, engine, reason = engines.choose(library, written, self._engine)
+        plainly = Eagerly(self._step, library, trees, name, reason, None)
+        odd = opaque(trees.leaves)
+        if hasattr(engine, "compile") and (odd is None or callable(odd)):
+            shapes = Trees([Shape(x) if is_array(x) else x for x in trees.leaves], trees.spec)
             record_later = functools.partial(self._described, library, shapes)
             compiled = engine.compile(self._step, trees)
             return Whole(compiled, self._step, record_later, library, trees, name, reason, None)
         if name == "eager":
-            return Eagerly(self._step, library, trees, name, reason, None)
-        schedule, stopped = self._recorded(library, trees)
-        if schedule is None:
-            return Eagerly(self._step, library, trees, "eager", f"not {name}: {stopped}", None, stopped)
-        return InKernels(engine, library, trees, name, reason, schedule)
-
-    def _recorded(self, library: Backend, trees: Trees) -> tuple[Any, str | None]:
-        """The schedule of a step, or None and what stopped the recording."""
-        try:
-            return record(self._update, trees, library), None
-        except NotRecordable as error:
-            return None, f"it cannot be recorded: {error}; {stopping_line(error)}"
-        except Exception as error:  # may be the transform's own word on bad input: then it comes again
-            self._step(*_four(trees))
-            return None, f"it cannot be recorded: {type(error).__name__}: {error}; {stopping_line(error)}"
+            return plainly
+        why_not = _why_not(trees, odd, library)
+        if why_not is not None:
+            return Eagerly(self._step, library, trees, "eager", f"not {name}: {why_not}", None)
+        return InKernels(engine, self._update, plainly, library, trees, name, reason, None)
 
     def _described(self, library: Backend, shapes: Trees) -> tuple[Any, str | None]:
         """The schedule of a step on arrays of which only shapes and dtypes are left."""
         try:
-            return record(self._update, shapes, library), None
+            with recording(self._update, shapes, library) as found:
+                return (None, found.stop) if found.stop is not None else (found.schedule(), None)
         except Exception as error:
             return None, f"it cannot be recorded: {error}; {stopping_line(error)}"
 
@@ -146,13 +144,9 @@ class FusedStep:
         return apply_updates(params, updates), state
 
 
-class _Shape:
-    """What is to be known of an array that may be gone when it is asked for."""
-
-    def __init__(self, x: Any) -> None:
-        self.shape, self.dtype = tuple(x.shape), x.dtype
-
-
-def _four(trees: Trees) -> tuple[Any, Any, Any, Any]:
-    params, grads, state, extra = trees.spec.unflatten(trees.leaves)
-    return params, state, grads, extra
+def _why_not(trees: Trees, odd: Any, library: Backend) -> str | None:
+    """What keeps trees from being recorded, whatever the rule; None if nothing does."""
+    if odd is not None:
+        return f"an argument is a {type(odd).__name__}, which may hold something else in each step"
+    strange = [x for x in trees.leaves if is_array(x) and not library.is_plain_kind(x)]
+    return f"kernels cannot look at a {type(strange[0]).__name__}" if strange else None

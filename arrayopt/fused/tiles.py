@@ -18,7 +18,8 @@ from arrayopt.dispatch import is_array
 from arrayopt.fused import host
 from arrayopt.fused.lanes import Lane, lane
 from arrayopt.fused.probe import broadcast
-from arrayopt.fused.program import Instruction, Launch, Program, Site
+from arrayopt.fused.program import Instruction, Launch, Program, Schedule, Site
+from arrayopt.fused.traced import Unforeseen
 
 TILE = 16 * 1024
 """Entries of a tile: a dozen buffers of it lie in a second-level cache."""
@@ -46,6 +47,39 @@ class Tiles:
         odd = self.backend.unusual([x for x in leaves if is_array(x)])
         return None if odd is None else f"{type(odd).__name__} is not written in place"
 
+    def prepare(self, schedule: Schedule, like: Any) -> None:
+        """Tries all programs on small arrays: what the library cannot do is known before anything is written.
+
+        Args:
+          schedule: the step.
+          like: an array of the library and device.
+
+        Raises:
+          Unforeseen: it cannot.
+        """
+        for launch in [launch for stage in schedule.stages for launch in stage.launches]:
+            self.attempt(launch, like)
+
+    def attempt(self, launch: Launch, like: Any) -> None:
+        """The same for one program."""
+        program, site = launch.program, launch.sites[0]
+        small = Site(site.arrays, *_small(program, site), site.scalars, site.results)
+        stored = {a: dtype for _, a, dtype in (*program.stores, *program.folds)}
+        kinds = dict(enumerate(program.loads)) | stored
+        arrays: list[Any] = [None] * (max(site.arrays, default=-1) + 1)
+        scalars: list[Any] = [1.0] * (max(site.scalars, default=-1) + 1)
+        for kind, k in zip(program.slots, site.scalars, strict=True):
+            scalars[k] = _ONES[kind]
+        try:
+            for k, a in enumerate(site.arrays):
+                arrays[a] = self.backend.empty(small.shapes[k], kinds[k], like)
+                self.backend.assign(arrays[a], 1)
+            with self.backend.quiet():
+                self.at(program, [small], arrays, scalars)
+        except Exception as error:
+            text = f"{type(error).__name__}: {error}"
+            raise Unforeseen(f"{self.backend.name} does not do what is recorded: {text}") from error
+
     def launch(self, launch: Launch, arrays: Sequence[Any], spots: Any, scalars: list[Any]) -> list[list[Any]]:
         """Applies a program to all its sites.
 
@@ -67,6 +101,19 @@ class Tiles:
         return [
             kernel.run(site, [self.backend.raw(arrays[a]) for a in site.arrays], numbers, scratch) for site in sites
         ]
+
+
+_ONES: dict[str, Any] = {"f": 1.0, "i": 1, "b": True, "c": 1.0 + 0.0j}
+
+
+def _small(program: Program, site: Site) -> tuple[tuple[tuple[int, ...], ...], tuple[int, ...]]:
+    """The shapes of a site, and that of all together, with axes as short as can be."""
+    most = 1 if program.flat else 2
+
+    def cut(shape: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple([min(n, most) if n else 1 for n in shape])
+
+    return tuple(map(cut, site.shapes)), cut(site.shape)
 
 
 class _Numbers:

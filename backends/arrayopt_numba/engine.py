@@ -17,7 +17,7 @@ import numpy.typing as npt
 from arrayopt.backend import Backend
 from arrayopt.dispatch import is_array
 from arrayopt.fused import host
-from arrayopt.fused.program import Launch, Program
+from arrayopt.fused.program import Launch, Program, Schedule
 from arrayopt.fused.tiles import Tiles
 from arrayopt.layout import Layout, Spots, alike
 from arrayopt_numba.drive import BLOCK, FRAME, SIZES
@@ -53,13 +53,22 @@ class NumbaEngine:
             return f"an array lies on {min(elsewhere)}"
         return self._tiles.missing(arrays)
 
+    def prepare(self, schedule: Schedule, like: Any) -> None:
+        """Compiles all kernels of a step.
+
+        Raises:
+          Unforeseen: there is no kernel for a program, and the library cannot do it either.
+        """
+        for launch in [launch for stage in schedule.stages for launch in stage.launches]:
+            bound = launch.bound = _Bound(launch, schedule.leaves)
+            if bound.why_not is not None:
+                self._tiles.attempt(launch, like)
+
     def launch(
         self, launch: Launch, arrays: Sequence[Any], spots: Spots, scalars: list[Any]
     ) -> Sequence[Sequence[Any]]:
         """Applies a program to all its sites; for each, the results of its reductions."""
         bound = launch.bound
-        if bound is None:
-            bound = launch.bound = _Bound(launch, spots.leaves)
         if bound.why_not is not None or bound.needs_quotients(scalars):
             return self._tiles.launch(launch, arrays, spots, scalars)
         assert isinstance(bound, _Bound)
@@ -98,7 +107,11 @@ class _Bound:
             return
         from arrayopt_numba.kernels import kernel
 
-        self.kernel: Callable[[int], None] = kernel(program)
+        try:
+            self.kernel: Callable[[int], None] = kernel(program)
+        except Exception as error:  # a program that Numba cannot compile is run by the library
+            self.why_not = f"Numba cannot compile it: {type(error).__name__}: {error}"
+            return
         self.address = ctypes.cast(cast(Any, self.kernel), ctypes.c_void_p).value or 0
         self.team = open_mp()
         self.arrays = [site.arrays[k] for k in range(program.arrays) for site in launch.sites]

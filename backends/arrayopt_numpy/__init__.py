@@ -58,6 +58,30 @@ class NumpyBackend(Backend):
 
         return all([type(x) is np.ndarray and x.flags.c_contiguous for x in xs])
 
+    def looks(self, xs: Sequence[Any]) -> Any:
+        """``flags.num`` says whether an array is contiguous and whether it may be written."""
+        flags = [x.flags.num for x in xs]
+        odd = [x.strides for x, flag in zip(xs, flags, strict=True) if not flag & 1]
+        return flags, [x.dtype for x in xs], [x.shape for x in xs], self.addresses(xs), odd, list(map(type, xs))
+
+    def devices_of(self, xs: Sequence[Any]) -> list[Any]:
+        return ["cpu"] * len(xs)
+
+    def plain(self, x: Any) -> Any:
+        import numpy as np
+
+        return np.array(x) if self.is_plain_kind(x) else None
+
+    def is_plain_kind(self, x: Any) -> bool:
+        import numpy as np
+
+        return type(x) is np.ndarray or isinstance(x, np.generic)
+
+    def quiet(self) -> Any:
+        import numpy as np
+
+        return np.errstate(all="ignore")
+
     def read(self, x: Any) -> Any:
         return x.item()
 
