@@ -62,7 +62,7 @@ class Recorder:
     def __init__(self, backend: Backend) -> None:
         self.library, self.backend = backend.xp, backend
         self.__name__ = self.library.__name__  # messages speak of the library
-        seen_as = property(_constant(type(self.library.ones(()))))  # by isinstance, as rules ask
+        seen_as = property(_kind_of(type(self.library.ones(()))))  # by isinstance, as rules ask
         members = {"__slots__": (), "recorder": self, "__class__": seen_as}
         self.kind: type[Traced] = type("Traced", (Traced,), members)
         self.begin()
@@ -653,8 +653,8 @@ class RecordingBackend(Backend):
         return x if self._recorder.stop is not None else self._recorder.operand(x)
 
 
-def _constant(kind: type[Any]) -> Callable[[Any], type[Any]]:
-    return lambda _: kind
+def _kind_of(array: type[Any]) -> Callable[[Traced], type[Any]]:
+    return lambda x: x.dtype if isinstance(x.dtype, type) else array
 
 
 def _itself(x: Any) -> Any:
