@@ -50,7 +50,7 @@ def fingerprint(recording: Recording) -> Print:
 class _Reader:
     def __init__(self, tape: Sequence[Traced]) -> None:
         self.position = {id(node): i for i, node in enumerate(tape)}
-        self._takes: dict[int, int] = {}
+        self._takes: dict[tuple[int, int], int] = {}
 
     def read(self, node: Traced) -> tuple[Any, ...]:
         shape = node.shape, dtypes.name(node.dtype)
@@ -66,16 +66,17 @@ class _Reader:
             return tuple(seen)
         if node.op == "formula":
             take, _, j = node.attrs
-            return j, self._take(take)
+            return self._formula(take, j)
         return None if node.op == "captured" else node.attrs
 
-    def _take(self, take: Take) -> Any:
-        """The number of a formula; at first its operations too."""
-        if id(take) in self._takes:
-            return self._takes[id(take)]
-        self._takes[id(take)] = len(self._takes)
-        expansion = take.expansion(tuple(range(len(take.outs))))
-        return expansion.given, expansion.code, expansion.results, tuple(map(self._operand, expansion.slots))
+    def _formula(self, take: Take, j: int) -> Any:
+        """The number of a result of a formula; at first its operations too."""
+        key = id(take), j
+        if key in self._takes:
+            return self._takes[key]
+        self._takes[key] = len(self._takes)
+        expansion = take.expansion((j,))
+        return len(expansion.given), expansion.code, expansion.results[0], tuple(map(self._operand, expansion.slots))
 
 
 def difference(old: Print, new: Print, library: Backend) -> str | None:

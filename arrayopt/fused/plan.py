@@ -213,8 +213,8 @@ def _traced(recorder: Recorder, place: int, leaf: Any) -> Any:
 class Shape:
     """What is to be known of an array that may be gone when it is asked for."""
 
-    def __init__(self, x: Any) -> None:
-        self.shape, self.dtype = tuple(x.shape), x.dtype
+    def __init__(self, shape: Sequence[int], dtype: Any) -> None:
+        self.shape, self.dtype = tuple(shape), dtype
 
 
 def _output(recorder: Recorder, place: int, new: Any, old: Any) -> Traced | None:

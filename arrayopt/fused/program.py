@@ -110,6 +110,7 @@ class Launch:
     program: Program
     sites: list[Site] = field(default_factory=list[Site])
     bound: Any = None  # what an engine keeps of it from step to step
+    owners: list[int | None] = field(default_factory=list[int | None])  # of each site, the gradient it depends on
 
 
 @dataclass(slots=True)
@@ -132,6 +133,7 @@ class Run:
     arrays: list[tuple[int | None, int]]  # part (None: the whole), buffer
     numbers: list[tuple[int | None, int]]  # part, place among the numbers known
     is_number: list[bool]  # of each answer, whether it is among the numbers
+    owner: int | None = None  # the gradient it depends on
 
     def in_order(self) -> list[Traced]:
         """What it answers: the arrays, then the numbers."""
@@ -166,6 +168,7 @@ class Schedule:
     copied: list[tuple[int, int]]  # from a buffer to a buffer, at the end
     bound: Any = None  # what an engine keeps of it from step to step
     prepared: bool = False  # whether its kernels have been compiled
+    owners: dict[int, int | None] = field(default_factory=dict[int, "int | None"])  # of what is copied at the end
 
     def holds(self) -> bool:
         """Whether the arrays that the rule holds still have the shapes and dtypes that were recorded."""

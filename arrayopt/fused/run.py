@@ -14,7 +14,8 @@ from arrayopt.dispatch import backend, is_array, same_library
 from arrayopt.fused.blame import is_ours, stopping_line
 from arrayopt.fused.compare import Print, difference, fingerprint, kept_as_they_are
 from arrayopt.fused.engines import CompiledStep
-from arrayopt.fused.plan import IMMUTABLE, Recording, Trees, device_of, recording
+from arrayopt.fused.holes import agree, owners
+from arrayopt.fused.plan import IMMUTABLE, Recording, Shape, Trees, device_of, recording
 from arrayopt.fused.program import Schedule
 from arrayopt.fused.runner import carry_out, uninterrupted
 from arrayopt.fused.traced import NoNumber, NotRecordable, Unforeseen
@@ -52,6 +53,7 @@ class Way:
         self.names = Trees([], trees.spec)
         self.donated = trees.donated
         self.kinds = trees.kinds
+        self.key = trees.key
         self._read = reader(trees.spec)
 
     def leaves_of(self, *given: Any) -> list[Any] | None:
@@ -107,6 +109,7 @@ class Whole(Way):
         self._compiled, self._step = compiled, step
         self._record = record
         self._eager = False
+        self._has_numbers = any([self.kinds[p][0] is int for p in self.donated])
 
     def leaves_of(self, *given: Any) -> list[Any] | None:
         """As the compiler takes them apart, where it sees the same trees as we do; which is faster."""
@@ -127,7 +130,7 @@ class Whole(Way):
                 found, changed = self._compiled.run(params, grads, state, extra)
                 if changed is not None:
                     self._run_eagerly(f"it cannot be compiled: {changed}")
-                return found
+                return self._with_numbers(found) if self._has_numbers else found
             except Exception as error:  # may be the transform's own word on bad input: then it comes again
                 if any([x.is_deleted() for x in leaves if hasattr(x, "is_deleted")]):
                     raise
@@ -137,6 +140,15 @@ class Whole(Way):
                 return again
         plain: tuple[Any, Any] = self._step(params, state, grads, extra)
         return plain
+
+    def _with_numbers(self, found: tuple[Any, Any]) -> tuple[Any, Any]:
+        """Whole numbers where the state had some, which the compiler made arrays of."""
+        leaves, spec = flatten(found)
+        if len(leaves) == len(self.donated):
+            kinds = [self.kinds[p][0] for p in self.donated]
+            leaves = [int(x) if kind is int else x for x, kind in zip(leaves, kinds, strict=True)]
+        new: tuple[Any, Any] = spec.unflatten(leaves)
+        return new
 
     def _run_eagerly(self, why: str) -> None:
         self._eager, self.stopped = True, why
@@ -240,21 +252,27 @@ class InKernels(Way):
       plainly: the same steps without kernels.
     """
 
-    def __init__(self, engine: Any, update: Step, plainly: Eagerly, *rest: Any) -> None:
-        super().__init__(*rest)
+    def __init__(
+        self, engine: Any, update: Step, plainly: Eagerly, library: Backend, trees: Trees, *rest: Any
+    ) -> None:
+        super().__init__(library, trees, *rest)
         self._engine, self._update, self._plainly = engine, update, plainly
         self._last = threading.local()
         self._print: Print | None = None
         self._confirmed = False
         self._counters: frozenset[int] = frozenset()  # places where a counter is no number
+        self.fills = False  # whether a gradient may be None
         donated = set(self.donated)
         arrays = [i for i, kind in enumerate(self.kinds) if kind[1] is not None]
         self._written = [i for i in arrays if i in donated]
         self._fresh = [i for i in arrays if i not in donated]
-        kinds: list[Any] = [self.kinds[i] for i in self._fresh]
-        self._types, self._shapes, self._dtypes, self._devices = [[kind[k] for kind in kinds] for k in range(4)]
+        self._fresh_kinds: list[Any] = [self.kinds[i] for i in self._fresh]
+        self._types, self._shapes, self._dtypes, self._devices = [[x[k] for x in self._fresh_kinds] for k in range(4)]
+        first, count, _, _ = trees.counts
+        self.gradients = range(first, first + count)
         self._all_written, self._all_fresh = _picker(self._written), _picker(self._fresh)
         self._others = [(i, kind) for i, kind in enumerate(self.kinds) if kind[1] is None]
+        self._lengths = [math.prod(x[1]) * getattr(x[2], "itemsize", 16) for x in self._fresh_kinds]
         self._blank: list[Layout | None] = [None] * len(self.kinds)
 
     def forget(self) -> None:
@@ -268,15 +286,63 @@ class InKernels(Way):
         kept: _Kept | None = getattr(self._last, "kept", None)
         if kept is None or library.looks(self._all_written(leaves)) != kept.looks:
             self.forget()
-            return super().fits(leaves)
+            return super().fits(leaves) or self._fits_with_holes(leaves)
         fresh = self._all_fresh(leaves)
+        if list(map(type, fresh)) != self._types:
+            return self._fits_with_holes(leaves)
         return (
-            list(map(type, fresh)) == self._types
-            and [x.shape for x in fresh] == self._shapes
+            [x.shape for x in fresh] == self._shapes
             and [x.dtype for x in fresh] == self._dtypes
             and library.devices_of(fresh) == self._devices
             and all([_fits(leaves[i], kind) for i, kind in self._others])
         )
+
+    def _fits_with_holes(self, leaves: list[Any]) -> bool:
+        """Whether they do but for gradients that are None, which this step has learnt to leave out."""
+        if not self.fills:
+            return False
+        holes = self.gradients
+        pairs = enumerate(zip(leaves, self.kinds, strict=True))
+        return all([_fits(x, kind) or (x is None and i in holes) for i, (x, kind) in pairs])
+
+    def learn(self, leaves: list[Any], some: InKernels, names: Sequence[int], missing: frozenset[int]) -> bool:
+        """Whether steps in which some gradients are None can be run as the others are, with those left out.
+
+        Args:
+          leaves: of a step, None for a gradient that is.
+          some: steps with other gradients missing, which have been recorded.
+          names: for each leaf of theirs its place among ``leaves``.
+          missing: the places where they have none.
+        """
+        assert self.library is not None and some._print is not None
+        if self._print is None and not self._recorded_whole(leaves):
+            return False
+        assert self._print is not None and self.schedule is not None
+        can = agree(self.library, self._print, some._print, names, missing) and owners(self.schedule, self.gradients)
+        self.fills = self._confirmed = can
+        return can
+
+    def _recorded_whole(self, leaves: list[Any]) -> bool:
+        """Records a step as if all gradients were there; False if that cannot be."""
+        assert self.library is not None
+        given = [Shape(*self.kinds[i][1:3]) if x is None else x for i, x in enumerate(leaves)]
+        try:
+            with recording(self._update, Trees(given, self.spec, self.kinds), self.library) as found:
+                if found.stop is None:
+                    self._print, self.schedule = fingerprint(found), self._lowered(found)
+        except Exception:  # the rule looks at what is None, or at values
+            return False
+        return self.schedule is not None
+
+    @property
+    def leaves_out(self) -> bool:
+        """Whether the engine can do a step but for some of its leaves."""
+        return bool(getattr(self._engine, "leaves_out", False))
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether there are kernels."""
+        return self._print is not None and self.schedule is not None
 
     def run(self, leaves: list[Any], params: Any, grads: Any, state: Any, extra: dict[str, Any]) -> tuple[Any, Any]:
         """Takes a step."""
@@ -356,10 +422,12 @@ class InKernels(Way):
         library, schedule = self.library, self.schedule
         assert library is not None and schedule is not None
         given = list(leaves)
-        spots = self._spots(leaves)
+        missing = frozenset([i for i in self.gradients if leaves[i] is None]) if self.fills else frozenset[int]()
+        spots = self._spots(leaves, missing)
         if spots is None or not schedule.holds():
             self.forget()
             return self._plainly.run(given, params, grads, state, extra)
+        spots.missing = missing
         if schedule.captured:
             spots.held = self._apart()
         try:
@@ -387,31 +455,40 @@ class InKernels(Way):
         held = [(place, x, library.layout(x)) for place, x in schedule.captured]
         return {place: library.copy(x) for place, x, layout in held if layout is not None and ranges.touches(layout)}
 
-    def _spots(self, leaves: list[Any]) -> Spots | None:
+    def _spots(self, leaves: list[Any], missing: frozenset[int]) -> Spots | None:
         """Where all leaves lie; None if kernels cannot look at one. Donated arrays are looked up anew if they moved."""
         library = self.library
         assert library is not None
         kept: _Kept | None = getattr(self._last, "kept", None)
         if kept is None:
             kept = self._last.kept = _Kept(self, leaves, self._written, self._fresh)
-        fresh = self._all_fresh(leaves)
+        fresh = [leaves[i] for i in self._fresh if i not in missing] if missing else self._all_fresh(leaves)
         if kept.plain and library.all_plain(fresh):
-            addresses = library.addresses(fresh)
+            addresses = self._addresses(fresh, missing)
             if addresses == kept.clear:
                 return Spots(self._blank, kept, addresses, True)
-            if 0 not in addresses and not kept.ranges.touched(addresses, kept.lengths(fresh)):
+            if len(missing) == addresses.count(0) and not kept.ranges.touched(addresses, self._lengths):
                 kept.clear = addresses
                 return Spots(self._blank, kept, addresses, True)
-        return self._all_spots(leaves, kept)
+        return self._all_spots(leaves, kept, missing)
 
-    def _all_spots(self, leaves: list[Any], kept: _Kept) -> Spots | None:
+    def _addresses(self, fresh: Sequence[Any], missing: frozenset[int]) -> list[int]:
+        """Of all gradients and extra arguments; 0 for those that are None."""
+        assert self.library is not None
+        found = self.library.addresses(fresh)
+        if not missing:
+            return found
+        there = iter(found)
+        return [0 if i in missing else next(there) for i in self._fresh]
+
+    def _all_spots(self, leaves: list[Any], kept: _Kept, missing: frozenset[int]) -> Spots | None:
         """The same where something is out of the ordinary."""
         library = self.library
         assert library is not None
         layouts = list(self._blank)
         for i, layout in zip(self._written, kept.layouts, strict=True):
             layouts[i] = layout
-        for i in self._fresh:
+        for i in [i for i in self._fresh if i not in missing]:
             layout = library.layout(leaves[i])
             if layout is None or kept.ranges.touches(layout):  # a gradient that would change while it is read
                 leaves[i] = library.plain(leaves[i])
@@ -458,16 +535,6 @@ class _Kept:
         self.addresses = {i: layout.address for i, layout in known.items()}
         self.fresh = fresh
         self.clear: list[int] = []  # addresses of gradients that were found to touch none of them
-        self._library = library
-        self._lengths: list[int] | None = None
-
-    def lengths(self, fresh: Sequence[Any]) -> list[int]:
-        """The bytes of each gradient; they have the same shapes and dtypes in each step."""
-        if self._lengths is None:
-            layouts = [self._library.layout(x) for x in fresh]
-            extents = [(0, 0) if layout is None else layout.extent for layout in layouts]
-            self._lengths = [high - low for low, high in extents]
-        return self._lengths
 
 
 def check_writable(

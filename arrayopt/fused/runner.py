@@ -40,6 +40,7 @@ def carry_out(
     arrays = leaves + [None] * (schedule.buffers - len(leaves))
     spots.layouts = layouts = spots.layouts + [None] * (schedule.buffers - len(leaves))
     known: list[Any] = [None] * len(schedule.numbers)
+    like = next((x for x in leaves if is_array(x)), None)
     for place, x in schedule.captured:
         arrays[place] = spots.held.get(place, x)
         layouts[place] = backend.layout(arrays[place])
@@ -50,15 +51,18 @@ def carry_out(
         for stage in schedule.stages:
             scalars = stage.scalars(known)
             for t in stage.temporaries:
-                arrays[t.place] = backend.empty(t.shape, t.dtype, arrays[t.like])
+                beside = arrays[t.like]
+                arrays[t.place] = backend.empty(t.shape, t.dtype, like if beside is None else beside)
                 layouts[t.place] = backend.layout(arrays[t.place])
             for launch in stage.launches:
                 _note(launch, engine.launch(launch, arrays, spots, scalars), known)
-            for run in stage.runs:
+            for run in [run for run in stage.runs if run.owner not in spots.missing]:
                 _call(run, backend, arrays, layouts, known)
             for place in stage.dropped:
                 arrays[place] = layouts[place] = None
         for source, place in schedule.copied:
+            if spots.missing and schedule.owners[source] in spots.missing:
+                continue
             backend.assign(arrays[place], arrays[source])
         return _finish(schedule, backend, arrays, known)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from arrayopt.backend import Backend
@@ -13,6 +14,7 @@ from arrayopt.dispatch import backend_named, is_array
 from arrayopt.fused import engines
 from arrayopt.fused.blame import stopping_line
 from arrayopt.fused.explain import Explanation, explained
+from arrayopt.fused.holes import Filled, filled
 from arrayopt.fused.plan import Shape, Trees, library_of, opaque, recording
 from arrayopt.fused.run import Eagerly, InKernels, Way, Whole, check_devices
 from arrayopt.types import OptState, Params, Updates
@@ -63,6 +65,30 @@ KEPT = 16
 """How many structures of trees a step remembers, those met last."""
 
 
+def _forget_oldest(known: dict[Any, Any]) -> None:
+    while len(known) > KEPT:
+        del known[next(iter(known))]
+
+
+@dataclass
+class Family:
+    """Trees that differ in which gradients are None."""
+
+    known: list[tuple[InKernels, Filled]]  # recorded each for itself
+    serving: InKernels | None = None  # what runs all of them
+    refused: bool = False  # whether it was seen that nothing can
+
+
+def _completed(spread: Filled, other: Filled) -> Trees:
+    """Trees in which a gradient that is None is taken to be as in others like them, or like its parameter."""
+    leaves, spec, kinds = spread.trees
+    a = spread.trees.counts[0]
+    found = list(kinds)
+    for i in spread.missing:
+        found[i] = kinds[i - a] if i in other.missing else other.trees.kinds[i]
+    return Trees(leaves, spec, found)
+
+
 class FusedStep:
     """What `fused_step` makes: ``params, state = step(params, grads, state, **extra_args)``.
 
@@ -75,6 +101,7 @@ class FusedStep:
         self._update: Callable[..., Any] = with_extra_args_support(optimizer).update
         self._engine = engine
         self._ways: dict[Any, Way] = {}
+        self._families: dict[Any, Family] = {}
         self._recent: Way | None = None
         self._lock = threading.RLock()
 
@@ -85,8 +112,7 @@ class FusedStep:
         way = self._recent
         leaves = None if way is None else way.leaves_of(params, grads, state, extra_args)
         if way is None or leaves is None:
-            trees = Trees.of((params, grads, state, extra_args))
-            way, leaves = self._way(trees), trees.leaves
+            way, leaves = self._way(Trees.of((params, grads, state, extra_args)))
             way.forget()
         return way.run(leaves, params, grads, state, extra_args)
 
@@ -100,14 +126,49 @@ class FusedStep:
             self._recent.look()
         return explained(self._recent, len(self._ways), KEPT)
 
-    def _way(self, trees: Trees) -> Way:
-        key = trees.key
+    def _way(self, trees: Trees) -> tuple[Way, list[Any]]:
+        """How to run steps on such trees, and the leaves as it wants them."""
+        key, leaves = trees.key, trees.leaves
         with self._lock:
-            found = self._ways.pop(key, None) or self._made(trees)
+            found = self._ways.pop(key, None)
+            if found is None:
+                found, leaves = self._met(trees)
+                key = found.key
             self._ways[key] = self._recent = found  # the last one is the one met last
-            while len(self._ways) > KEPT:
-                del self._ways[next(iter(self._ways))]
-        return found
+            _forget_oldest(self._ways)
+            _forget_oldest(self._families)
+        return found, leaves
+
+    def _met(self, trees: Trees) -> tuple[Way, list[Any]]:
+        """The same for trees that have not been met."""
+        spread = filled(trees)
+        family = None if spread is None else self._families.get(spread.key)
+        if spread is not None and family is not None and self._learnt(family, spread):
+            assert family.serving is not None
+            return family.serving, spread.trees.leaves
+        made = self._made(trees)
+        if spread is not None and isinstance(made, InKernels) and made.leaves_out:
+            self._families.setdefault(spread.key, Family([])).known.append((made, spread))
+        return made, trees.leaves
+
+    def _learnt(self, family: Family, spread: Filled) -> bool:
+        """Whether steps in which some gradients are None are run as those in which none is."""
+        serving = family.serving
+        if serving is not None or family.refused:
+            return serving is not None and serving.fits(spread.trees.leaves)
+        known = [(way, other) for way, other in family.known if way.is_recorded]
+        full = next((way for way, other in known if not other.missing), None)
+        some = next((entry for entry in known if entry[1].missing), None)
+        if some is None or (full is None and not spread.missing):
+            return False
+        way = full or self._made(_completed(spread, some[1]))
+        family.refused = True
+        if isinstance(way, InKernels) and way.learn(spread.trees.leaves, some[0], some[1].names, some[1].missing):
+            family.serving, family.refused = way, False
+            for other, _ in family.known:
+                self._ways.pop(other.key, None)
+            family.known = []
+        return family.serving is not None and family.serving.fits(spread.trees.leaves)
 
     def _made(self, trees: Trees) -> Way:
         library = library_of(trees.leaves)
@@ -120,7 +181,10 @@ class FusedStep:
         plainly = Eagerly(self._step, library, trees, name, reason, None)
         odd = opaque(trees.leaves)
         if hasattr(engine, "compile") and (odd is None or callable(odd)):
-            shapes = Trees([Shape(x) if is_array(x) else x for x in trees.leaves], trees.spec)
+            if any([type(x) in (float, complex) for i, x in enumerate(trees.leaves) if i in donated]):
+                why = f"not {name}: the state holds a Python number, which would be rounded"
+                return Eagerly(self._step, library, trees, "eager", why, None)
+            shapes = Trees([Shape(x.shape, x.dtype) if is_array(x) else x for x in trees.leaves], trees.spec)
             record_later = functools.partial(self._described, library, shapes)
             compiled = engine.compile(self._step, trees)
             return Whole(compiled, self._step, record_later, library, trees, name, reason, None)

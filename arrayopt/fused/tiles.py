@@ -37,6 +37,7 @@ class Tiles:
     """
 
     about = "the library's operations on tiles that stay in cache"
+    leaves_out = True
 
     def __init__(self, backend: Backend, tile: int | None = TILE) -> None:
         self.backend, self.tile = backend, tile
@@ -86,8 +87,15 @@ class Tiles:
         Returns:
           For each site the results of its reductions.
         """
-        del spots
-        return self.at(launch.program, launch.sites, arrays, scalars)
+        out = spots.left_out(launch.owners)
+        if not out:
+            return self.at(launch.program, launch.sites, arrays, scalars)
+        found: list[list[Any]] = [nothing(launch.program)] * len(launch.sites)
+        rest = [k for k in range(len(launch.sites)) if k not in set(out)]
+        done = self.at(launch.program, [launch.sites[k] for k in rest], arrays, scalars)
+        for k, results in zip(rest, done, strict=True):
+            found[k] = results
+        return found
 
     def at(
         self, program: Program, sites: Sequence[Site], arrays: Sequence[Any], scalars: list[Any]
@@ -101,6 +109,14 @@ class Tiles:
         return [
             kernel.run(site, [self.backend.raw(arrays[a]) for a in site.arrays], numbers, scratch) for site in sites
         ]
+
+
+_NOTHING: dict[str, Any] = {"sum": 0.0, "max": -math.inf, "min": math.inf, "any": False, "all": True}
+
+
+def nothing(program: Program) -> list[Any]:
+    """The results of reductions at a site that is left out."""
+    return [_NOTHING[op] for op, _ in program.reduces]
 
 
 _ONES: dict[str, Any] = {"f": 1.0, "i": 1, "b": True, "c": 1.0 + 0.0j}

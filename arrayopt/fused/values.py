@@ -9,7 +9,7 @@ from arrayopt import dtypes
 from arrayopt.backend import Backend
 from arrayopt.dispatch import is_array
 from arrayopt.fused import host, words
-from arrayopt.fused.traced import Traced
+from arrayopt.fused.traced import Traced, Unforeseen
 
 
 class Values:
@@ -43,6 +43,8 @@ class Values:
         op = node.op
         if op == "input":
             x = self._leaves[node.attrs]
+            if not is_array(x) and hasattr(x, "shape"):
+                raise Unforeseen("the value of an array is asked for that is not there")
             return self._backend.raw(x) if is_array(x) else x
         if op == "captured":
             return node.attrs

@@ -18,7 +18,7 @@ from arrayopt.backend import Backend
 from arrayopt.dispatch import is_array
 from arrayopt.fused import host
 from arrayopt.fused.program import Launch, Program, Schedule
-from arrayopt.fused.tiles import Tiles
+from arrayopt.fused.tiles import Tiles, nothing
 from arrayopt.layout import Layout, Spots, alike
 from arrayopt_numba.drive import BLOCK, FRAME, SIZES
 from arrayopt_numba.emit import can_emit, divisors
@@ -38,6 +38,7 @@ class NumbaEngine:
     """
 
     about = "kernels compiled by Numba, on every core"
+    leaves_out = True
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
@@ -72,23 +73,32 @@ class NumbaEngine:
         if bound.why_not is not None or bound.needs_quotients(scalars):
             return self._tiles.launch(launch, arrays, spots, scalars)
         assert isinstance(bound, _Bound)
+        out = spots.left_out(launch.owners)
+        work = bound.without(out) if out else bound.tasks
         if spots.plain and bound.only_leaves:
-            return bound.run(bound.table(spots), scalars, bound.tasks)
-        layouts = [spots.layouts[a] or self.backend.layout(arrays[a]) for a in bound.arrays]
-        odd = bound.odd(layouts)
+            return bound.run(bound.table(spots), scalars, work)
+        layouts = [spots.layouts[a] or self._layout(arrays[a]) for a in bound.arrays]
+        odd = [k for k in bound.odd(layouts) if k not in set(out)]
         table = bound.table_of([0 if spot is None else spot.address for spot in layouts])
         return (
-            self._mixed(launch, bound, odd, arrays, scalars, table) if odd else bound.run(table, scalars, bound.tasks)
+            self._mixed(launch, bound, odd, arrays, scalars, table, work) if odd else bound.run(table, scalars, work)
         )
 
+    def _layout(self, x: Any) -> Layout | None:
+        return None if x is None else self.backend.layout(x)  # a gradient that is None
+
     def _mixed(
-        self, launch: Launch, bound: _Bound, odd: list[int], arrays: Sequence[Any], scalars: list[Any], table: Ints
+        self,
+        launch: Launch,
+        bound: _Bound,
+        odd: list[int],
+        arrays: Sequence[Any],
+        scalars: list[Any],
+        table: Ints,
+        work: Ints,
     ) -> Sequence[Sequence[Any]]:
         """Sites whose arrays lie each in an order of its own go through the library, tile by tile."""
-        left = np.ascontiguousarray(bound.tasks[~np.isin(bound.tasks[:, 0], odd)])
-        found: list[Sequence[Any]] = [()] * len(odd)
-        if len(odd) < len(launch.sites):
-            found = list(bound.run(table, scalars, left))
+        found = list(bound.run(table, scalars, _without(work, odd)))
         slow = self._tiles.at(launch.program, [launch.sites[k] for k in odd], arrays, scalars)
         for k, results in zip(odd, slow, strict=True):
             if found:
@@ -127,6 +137,10 @@ class _Bound:
         self.helpers = self._helpers()
         self.tasks = dealt(self.tasks, self.helpers + 1)
         self._usual_tasks: int = self.tasks.ctypes.data
+
+    def without(self, sites: list[int]) -> Ints:
+        """The tasks but for those of some sites."""
+        return _without(self.tasks, sites)
 
     def _helpers(self) -> int:
         """The threads beside the caller's: none if there is little to do."""
@@ -227,6 +241,10 @@ class _Bound:
     def _combined(self, partial: npt.NDArray[np.float64], tasks: Ints) -> list[list[Any]]:
         """The results of the tasks of each site put together."""
         found: list[list[Any]] = [[] for _ in self.sites]
+        if len(tasks) < len(self.tasks):  # those that have none are left out, or done by the library
+            found = [nothing(self.program) for _ in self.sites]
+            for k in set(tasks[:, 0].tolist()):
+                found[k] = []
         order = np.argsort(tasks[:, 0], kind="stable")
         tasks, partial = tasks[order], partial[order]
         starts = np.flatnonzero(np.diff(tasks[:, 0], prepend=-1))
@@ -235,6 +253,10 @@ class _Bound:
             for site, x in zip(tasks[starts, 0].tolist(), whole.tolist(), strict=True):
                 found[site].append(bool(x) if self.program.dtype(value) == "bool" else x)
         return found
+
+
+def _without(tasks: Ints, sites: list[int]) -> Ints:
+    return np.ascontiguousarray(tasks[~np.isin(tasks[:, 0], sites)])
 
 
 _has_affinity = hasattr(os, "sched_getaffinity")
