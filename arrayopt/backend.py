@@ -121,12 +121,12 @@ class Backend:
         return all([layout is not None and layout.strides is None for layout in map(self.layout, xs)])
 
     def looks(self, xs: Sequence[Any]) -> Any:
-        """What kernels rely on: equal for arrays of the same types, shapes and dtypes that lie at the same places.
+        """What kernels rely on: equal for arrays of the same shapes and dtypes that lie at the same places.
 
         Args:
-          xs: arrays that are written in place.
+          xs: arrays of the library, of types that have been looked at.
         """
-        return [(type(x), tuple(x.shape), x.dtype, self.layout(x)) for x in xs]
+        return [(tuple(x.shape), x.dtype, self.layout(x)) for x in xs]
 
     def devices_of(self, xs: Sequence[Any]) -> list[Any]:
         """The device of each array."""

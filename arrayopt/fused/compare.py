@@ -84,7 +84,8 @@ def difference(old: Print, new: Print, library: Backend) -> str | None:
     if (old.operations, old.outputs) != (new.operations, new.outputs):
         return f"update does not do the same in each call: {_which(old, new)}"
     for x, y, x_made, y_made in zip(old.captured, new.captured, old.made, new.made, strict=True):
-        if x is not y and not (x_made and y_made and same_entries(library, x, y)):
+        is_constant = (x_made and y_made) or not library.can_assign(y)
+        if x is not y and not (is_constant and same_entries(library, x, y)):
             return "update makes an array anew in each call, such as noise"
     return None
 

@@ -7,13 +7,14 @@ Whether that is so is seen by comparing two recordings, in which not the same gr
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
 from arrayopt.backend import Backend
 from arrayopt.fused import words
 from arrayopt.fused.compare import Print
-from arrayopt.fused.plan import Trees
+from arrayopt.fused.plan import Trees, hollow
 from arrayopt.fused.program import Schedule, Site
 from arrayopt.tree.align import StructureError, places
 from arrayopt.tree.structure import flatten
@@ -43,6 +44,12 @@ class Filled:
         self.key = rest.key
         assert len(self.names) == len(given.leaves) and b == len(where)
 
+    def without_leaves(self) -> Filled:
+        """The same, to be remembered."""
+        found = copy.copy(self)
+        found.trees = self.trees._replace(leaves=[])
+        return found
+
 
 def filled(given: Trees) -> Filled | None:
     """Trees with a place for each gradient; None if the gradients do not lie along the parameters."""
@@ -56,7 +63,7 @@ def filled(given: Trees) -> Filled | None:
         grads[k], kinds[k] = given.leaves[a + i], given.kinds[a + i]
     leaves = [*given.leaves[:a], *grads, *given.leaves[a + b :]]
     params, _, state, extra = given.spec.unflatten(given.leaves)
-    spec = flatten((params, params, state, extra))[1]
+    spec = hollow(flatten((params, params, state, extra))[1])
     return Filled(given, leaves, [*given.kinds[:a], *kinds, *given.kinds[a + b :]], spec, where)
 
 

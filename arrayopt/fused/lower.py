@@ -94,6 +94,9 @@ class _Lowering:
             Stage(work, function(work, f"<scalars of stage {s}>"), *draft, dropped)
             for s, (work, draft, dropped) in enumerate(zip(arithmetic, drafts, self._dropped(drafts), strict=True))
         ]
+        for node in self.graph.nodes:  # what calls keep of the recording is not to keep the rest
+            node.args = ()
+            node.attrs = None if node.op == "formula" else node.attrs
         kinds = [(tuple(x.shape), x.dtype) for _, x in self.captured]
         return Schedule(
             self.leaves, self.buffers, self.numbers.kinds, self.captured, kinds, self.read, stages, finals, self.copied

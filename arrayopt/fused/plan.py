@@ -74,6 +74,11 @@ class Trees(NamedTuple):
         return f"the {who} at {path}" if path else f"the {who}"
 
 
+def hollow(spec: Spec) -> Spec:
+    """An equal structure, made of containers that hold nothing: one may remember what it was found in."""
+    return flatten(spec.unflatten([...] * spec.size))[1]
+
+
 def _kind(x: Any) -> tuple[Any, ...]:
     kind = cast(Any, type(x))
     if is_array(x):

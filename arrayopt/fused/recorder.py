@@ -26,6 +26,7 @@ _NUMBERS = {bool: -1, int: -2, float: -3, complex: -4}
 _EXAMPLES = {-1: True, -2: 1, -3: 1.0, -4: 1j}
 _INQUIRIES = frozenset({"result_type", "finfo", "iinfo", "isdtype", "can_cast", "broadcast_shapes"})
 _NUMBERS_OF = words.REDUCTIONS | {"captured", "call", "part"}  # a single one of these is worked with on the host
+_NARROW = ("float16", "bfloat16")
 _FILLED = {"zeros_like": 0, "empty_like": 0, "ones_like": 1}
 
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -220,31 +221,43 @@ class Recorder:
 
     # -- elementwise ---------------------------------------------------------------------------------------
 
-    def operator(self, op: str, x: Any, y: Any = None) -> Any:
+    def operator(self, op: str, *args: Any) -> Any:
         """``x op y``, or ``op x``."""
-        if self.stop is not None:
-            return self._computed(op, x, y)
-        try:
-            return self._operator(op, x, y)
-        except NotRecordable as error:
-            self.stopped(error)
-        return self._computed(op, x, y)
-
-    def _computed(self, op: str, x: Any, y: Any) -> Any:
-        given = (x,) if y is None else (x, y)
-        return words.OPERATORS[op](*self.plainly(given))
+        if self.stop is None:
+            try:
+                return self._elementwise(op, "operator", args) if len(args) == 1 else self._operator(op, *args)
+            except NotRecordable as error:
+                self.stopped(error)
+        return words.OPERATORS[op](*self.plainly(args))
 
     def _operator(self, op: str, x: Any, y: Any) -> Any:
-        if y is None:
-            return self._elementwise(op, "operator", (x,))
         if op == "pow" and _is_small(y) and type(x) is self.kind:
             return self._power(x, y)
         kind = self.kind
+        if op in words.COMPARISONS:
+            x, y = self._comparable(x, y)
         if type(x) is kind and type(y) is kind and x.shape == y.shape and not x.plain:
             return self._pair(op, x, y, x.sig, y.sig, x.shape)
         if type(x) is float and type(y) is kind and not y.plain:
             return self._pair(op, x, y, -3, y.sig, y.shape)
         return self._elementwise(op, "operator", (x, y))
+
+    def _comparable(self, x: Any, y: Any) -> tuple[Any, Any]:
+        """Operands of a comparison in the dtype in which the library compares them, so that every engine does."""
+        x, y = [z if type(z) in _NUMBERS else self.operand(z) for z in (x, y)]
+        if type(x) is not self.kind or type(y) is not self.kind or x.sig // 2 == y.sig // 2 or x.sig < 0 or y.sig < 0:
+            return self._weak(x, y), self._weak(y, x)
+        dtype, _ = self._answer(("operator", "add", x.sig, y.sig))
+        if dtypes.is_double(dtype) and {"int64", "uint64"} == {dtypes.name(x.dtype), dtypes.name(y.dtype)}:
+            raise NotRecordable("int64 and uint64 are compared, which no dtype holds both")
+        return self._cast("astype", x, dtype), self._cast("astype", y, dtype)
+
+    def _weak(self, x: Any, y: Any) -> Any:
+        """A Python number as an array of 16 bits or of whole numbers sees it, since kernels compute in wider registers."""
+        if type(x) is not float or type(y) is not self.kind or y.sig < 0 or y.plain:
+            return x
+        dtype, _ = self._answer(("operator", "add", y.sig, -3))
+        return self.full_like(y, x, dtype=dtype) if dtypes.name(dtype) in _NARROW else x
 
     def _pair(self, op: str, x: Any, y: Any, a: int, b: int, shape: tuple[int, ...]) -> Traced:
         """The usual case, without detours: rules are recorded leaf by leaf."""
@@ -548,7 +561,8 @@ class Recorder:
         def function(*args: Any) -> Any:
             if self.stop is None and _holds(self.kind, args):
                 try:
-                    return self._elementwise(name, "function", args)
+                    given = self._comparable(*args) if name in words.COMPARISONS else args
+                    return self._elementwise(name, "function", given)
                 except NotRecordable as error:
                     self.stopped(error)
             return getattr(self.library, name)(*self.plainly(args))
@@ -643,7 +657,7 @@ class RecordingBackend(Backend):
         return self._real.dtype(name)
 
     def hand_on(self, x: Any, dtype: Any) -> Any:
-        is_narrow = dtypes.name(dtype) in ("float16", "bfloat16")
+        is_narrow = dtypes.name(dtype) in _NARROW
         return self._recorder.hand_on(x, dtype) if is_narrow else self.xp.astype(x, dtype)
 
     def asarray(self, values: Any, dtype: str | None = None, device: Any = None) -> Any:

@@ -15,7 +15,7 @@ from arrayopt.fused.blame import is_ours, stopping_line
 from arrayopt.fused.compare import Print, difference, fingerprint, kept_as_they_are
 from arrayopt.fused.engines import CompiledStep
 from arrayopt.fused.holes import agree, owners
-from arrayopt.fused.plan import IMMUTABLE, Recording, Shape, Trees, device_of, recording
+from arrayopt.fused.plan import IMMUTABLE, Recording, Shape, Trees, device_of, hollow, recording
 from arrayopt.fused.program import Schedule
 from arrayopt.fused.runner import carry_out, uninterrupted
 from arrayopt.fused.traced import NoNumber, NotRecordable, Unforeseen
@@ -49,12 +49,12 @@ class Way:
     ) -> None:
         self.library, self.engine, self.reason = library, engine, reason
         self.schedule, self.stopped = schedule, stopped
-        self.spec: Spec = trees.spec
-        self.names = Trees([], trees.spec)
+        self.spec = hollow(trees.spec)
+        self.names = Trees([], self.spec, trees.kinds)
+        self.key = self.names.key
         self.donated = trees.donated
         self.kinds = trees.kinds
-        self.key = trees.key
-        self._read = reader(trees.spec)
+        self._read = reader(self.spec)
 
     def leaves_of(self, *given: Any) -> list[Any] | None:
         """The leaves of the arguments of a step; None if they are not of that structure, shapes and dtypes."""
@@ -157,11 +157,11 @@ class Whole(Way):
     def _check_apart(self, *given: Any) -> None:
         """Raises ValueError if an array is given away and given a second time."""
         leaves, spec = flatten(given)
-        names = Trees(leaves, spec)
-        seen: dict[int, int] = {}
+        names, seen = Trees(leaves, spec), dict[int, int]()
+        donated = set(names.donated)
         for p in [*names.donated, *range(len(leaves))]:
             other = seen.setdefault(id(leaves[p]), p)
-            if other != p and is_array(leaves[p]):
+            if other != p and other in donated and is_array(leaves[p]):
                 raise ValueError(
                     f"fused_step: {names.path(other)} and {names.path(p)} are one array, and the former is "
                     f"given away. Keep one of them in the tree, or a copy."
@@ -266,6 +266,7 @@ class InKernels(Way):
         arrays = [i for i, kind in enumerate(self.kinds) if kind[1] is not None]
         self._written = [i for i in arrays if i in donated]
         self._fresh = [i for i in arrays if i not in donated]
+        self._written_types = [self.kinds[i][0] for i in self._written]
         self._fresh_kinds: list[Any] = [self.kinds[i] for i in self._fresh]
         self._types, self._shapes, self._dtypes, self._devices = [[x[k] for x in self._fresh_kinds] for k in range(4)]
         first, count, _, _ = trees.counts
@@ -284,7 +285,8 @@ class InKernels(Way):
         library = self.library
         assert library is not None
         kept: _Kept | None = getattr(self._last, "kept", None)
-        if kept is None or library.looks(self._all_written(leaves)) != kept.looks:
+        written = self._all_written(leaves)
+        if kept is None or list(map(type, written)) != self._written_types or library.looks(written) != kept.looks:
             self.forget()
             return super().fits(leaves) or self._fits_with_holes(leaves)
         fresh = self._all_fresh(leaves)
@@ -401,10 +403,11 @@ class InKernels(Way):
         assert self.library is not None
         schedule = found.schedule()
         for _, x in schedule.captured:
-            if self.library.layout(x) is None:
+            single = math.prod(x.shape) == 1 and self.library.is_plain_kind(x)
+            if self.library.layout(x) is None and not single:
                 raise NotRecordable(f"the rule holds a {type(x).__name__} that kernels cannot look at")
             beside = self._devices[:1] or [kind[3] for kind in self.kinds if kind[1] is not None]
-            if self.library.devices_of([x]) != beside[:1] and math.prod(x.shape) != 1:
+            if self.library.devices_of([x]) != beside[:1] and not single:
                 raise NotRecordable(f"the rule holds an array on {device_of(x)}")
         return schedule
 
@@ -502,14 +505,16 @@ class InKernels(Way):
 def check_devices(trees: Trees, library: Backend) -> None:
     """Raises ValueError if a gradient does not lie beside its parameter, where the library has arrays on one device."""
     a, b, _, _ = trees.counts
-    if a != b or not any([library.can_assign(x) for x in trees.leaves[:a]]):
+    if a != b or not any([library.can_assign(x) for x in trees.leaves[:a] if is_array(x)]):
         return
-    here, there = library.devices_of(trees.leaves[:a]), library.devices_of(trees.leaves[a : a + b])
-    for i, (device, other) in enumerate(zip(here, there, strict=True)):
-        if device != other and is_array(trees.leaves[i]) and is_array(trees.leaves[a + i]):
-            raise ValueError(
-                f"fused_step: {trees.path(a + i)} must lie beside its parameter, on {device}; it lies on {other}."
-            )
+    for i in range(a):
+        pair = trees.leaves[i], trees.leaves[a + i]
+        if all(map(is_array, pair)):
+            device, other = library.devices_of(pair)
+            if device != other:
+                raise ValueError(
+                    f"fused_step: {trees.path(a + i)} must lie beside its parameter, on {device}; it lies on {other}."
+                )
 
 
 def _picker(places: list[int]) -> Callable[[list[Any]], Sequence[Any]]:

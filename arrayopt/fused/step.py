@@ -148,7 +148,7 @@ class FusedStep:
             return family.serving, spread.trees.leaves
         made = self._made(trees)
         if spread is not None and isinstance(made, InKernels) and made.leaves_out:
-            self._families.setdefault(spread.key, Family([])).known.append((made, spread))
+            self._families.setdefault(spread.key, Family([])).known.append((made, spread.without_leaves()))
         return made, trees.leaves
 
     def _learnt(self, family: Family, spread: Filled) -> bool:

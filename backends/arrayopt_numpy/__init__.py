@@ -62,7 +62,7 @@ class NumpyBackend(Backend):
         """``flags.num`` says whether an array is contiguous and whether it may be written."""
         flags = [x.flags.num for x in xs]
         odd = [x.strides for x, flag in zip(xs, flags, strict=True) if not flag & 1]
-        return flags, [x.dtype for x in xs], [x.shape for x in xs], self.addresses(xs), odd, list(map(type, xs))
+        return flags, [x.dtype for x in xs], [x.shape for x in xs], self.addresses(xs), odd
 
     def devices_of(self, xs: Sequence[Any]) -> list[Any]:
         return ["cpu"] * len(xs)

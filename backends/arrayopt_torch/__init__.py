@@ -88,7 +88,7 @@ class TorchBackend(Backend):
         odd = [x.stride() for x, is_plain in zip(xs, plain, strict=True) if not is_plain]
         bits = [any(map(tensor.is_neg, xs)), *[x.is_conj() for x in xs if x.is_complex()]] if xs else []
         shapes, places = [x.shape for x in xs], list(map(tensor.get_device, xs))
-        return self.addresses(xs), dtypes, shapes, plain, odd, bits, places, list(map(type, xs))
+        return self.addresses(xs), dtypes, shapes, plain, odd, bits, places
 
     def devices_of(self, xs: Sequence[Any]) -> list[Any]:
         return [x.device for x in xs]
