@@ -120,13 +120,18 @@ class Backend:
         """Whether arrays are C-contiguous."""
         return all([layout is not None and layout.strides is None for layout in map(self.layout, xs)])
 
-    def looks(self, xs: Sequence[Any]) -> Any:
-        """What kernels rely on: equal for arrays of the same shapes and dtypes that lie at the same places.
+    def watch(self, xs: Sequence[Any]) -> Callable[[Sequence[Any]], bool]:
+        """A question for later steps: whether arrays lie where these do, with the same shapes and dtypes, as writable.
 
         Args:
-          xs: arrays of the library, of types that have been looked at.
+          xs: arrays of the library; as many, of the same types, will be asked about. They are not kept alive.
         """
-        return [(tuple(x.shape), x.dtype, self.layout(x)) for x in xs]
+
+        def looks(ys: Sequence[Any]) -> list[Any]:
+            return [(tuple(y.shape), y.dtype, self.layout(y)) for y in ys]
+
+        seen = looks(xs)
+        return lambda ys: looks(ys) == seen
 
     def devices_of(self, xs: Sequence[Any]) -> list[Any]:
         """The device of each array."""

@@ -273,6 +273,8 @@ class InKernels(Way):
         self.gradients = range(first, first + count)
         self._all_written, self._all_fresh = _picker(self._written), _picker(self._fresh)
         self._others = [(i, kind) for i, kind in enumerate(self.kinds) if kind[1] is None]
+        odd = [math.prod(x[1]) < 2 or dtypes.is_complex(x[2]) for x in self._fresh_kinds]
+        self._perhaps_odd = [k for k, perhaps in enumerate(odd) if perhaps]
         self._lengths = [math.prod(x[1]) * getattr(x[2], "itemsize", 16) for x in self._fresh_kinds]
         self._blank: list[Layout | None] = [None] * len(self.kinds)
 
@@ -286,7 +288,7 @@ class InKernels(Way):
         assert library is not None
         kept: _Kept | None = getattr(self._last, "kept", None)
         written = self._all_written(leaves)
-        if kept is None or list(map(type, written)) != self._written_types or library.looks(written) != kept.looks:
+        if kept is None or list(map(type, written)) != self._written_types or not kept.same(written):
             self.forget()
             return super().fits(leaves) or self._fits_with_holes(leaves)
         fresh = self._all_fresh(leaves)
@@ -466,7 +468,7 @@ class InKernels(Way):
         if kept is None:
             kept = self._last.kept = _Kept(self, leaves, self._written, self._fresh)
         fresh = [leaves[i] for i in self._fresh if i not in missing] if missing else self._all_fresh(leaves)
-        if kept.plain and library.all_plain(fresh):
+        if kept.plain and library.all_plain(fresh) and not any([self._is_view(x) for x in self._odd(fresh, missing)]):
             addresses = self._addresses(fresh, missing)
             if addresses == kept.clear:
                 return Spots(self._blank, kept, addresses, True)
@@ -474,6 +476,18 @@ class InKernels(Way):
                 kept.clear = addresses
                 return Spots(self._blank, kept, addresses, True)
         return self._all_spots(leaves, kept, missing)
+
+    def _odd(self, fresh: Sequence[Any], missing: frozenset[int]) -> list[Any]:
+        """The gradients that may be contiguous and yet no plain memory: those of one entry, and complex ones."""
+        if not missing:
+            return [fresh[k] for k in self._perhaps_odd]
+        left = [i for i in self._fresh if i not in missing]
+        perhaps = {self._fresh[k] for k in self._perhaps_odd}
+        return [x for i, x in zip(left, fresh, strict=True) if i in perhaps]
+
+    def _is_view(self, x: Any) -> bool:
+        assert self.library is not None
+        return self.library.layout(x) is None
 
     def _addresses(self, fresh: Sequence[Any], missing: frozenset[int]) -> list[int]:
         """Of all gradients and extra arguments; 0 for those that are None."""
@@ -531,7 +545,7 @@ class _Kept:
         library = way.library
         assert library is not None
         arrays = [leaves[i] for i in places]
-        self.looks = library.looks(arrays)
+        self.same = library.watch(arrays)
         self.layouts = [library.layout(x) for x in arrays]
         known = {i: layout for i, layout in zip(places, self.layouts, strict=True) if layout is not None}
         self.ranges = Ranges(known.items())

@@ -75,20 +75,32 @@ class TorchBackend(Backend):
         return list(map(self.torch.Tensor.data_ptr, xs))
 
     def all_plain(self, xs: Sequence[Any]) -> bool:
-        tensor = self.torch.Tensor
         try:
-            return all(map(tensor.is_contiguous, xs)) and not any(map(tensor.is_neg, xs))
+            return all(map(self.torch.Tensor.is_contiguous, xs))
         except (RuntimeError, NotImplementedError):  # one is sparse
             return False
 
-    def looks(self, xs: Sequence[Any]) -> Any:
-        """The memory of a tensor may be exchanged, and all else with it: ``p.data = …``."""
+    def watch(self, xs: Sequence[Any]) -> Callable[[Sequence[Any]], bool]:
+        """The memory of a tensor may be exchanged, and all else with it: ``p.data = …``.
+
+        What is at one address is on one device. Only a tensor of one entry can be contiguous and negated, only a
+        complex one contiguous and conjugated.
+        """
         tensor = self.torch.Tensor
-        dtypes, plain = [x.dtype for x in xs], list(map(tensor.is_contiguous, xs))
-        odd = [x.stride() for x, is_plain in zip(xs, plain, strict=True) if not is_plain]
-        bits = [any(map(tensor.is_neg, xs)), *[x.is_conj() for x in xs if x.is_complex()]] if xs else []
-        shapes, places = [x.shape for x in xs], list(map(tensor.get_device, xs))
-        return self.addresses(xs), dtypes, shapes, plain, odd, bits, places
+        addresses, dtypes, shapes = self.addresses(xs), [x.dtype for x in xs], [x.shape for x in xs]
+        plain = list(map(tensor.is_contiguous, xs))
+        odd = [(k, self.layout(x)) for k, x in enumerate(xs) if not plain[k] or x.numel() < 2 or x.is_complex()]
+
+        def same(ys: Sequence[Any]) -> bool:
+            return (
+                list(map(tensor.data_ptr, ys)) == addresses
+                and [y.dtype for y in ys] == dtypes
+                and [y.shape for y in ys] == shapes
+                and list(map(tensor.is_contiguous, ys)) == plain
+                and all([self.layout(ys[k]) == layout for k, layout in odd])
+            )
+
+        return same
 
     def devices_of(self, xs: Sequence[Any]) -> list[Any]:
         return [x.device for x in xs]
