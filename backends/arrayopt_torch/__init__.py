@@ -89,7 +89,8 @@ class TorchBackend(Backend):
         tensor = self.torch.Tensor
         addresses, dtypes, shapes = self.addresses(xs), [x.dtype for x in xs], [x.shape for x in xs]
         plain = list(map(tensor.is_contiguous, xs))
-        odd = [(k, self.layout(x)) for k, x in enumerate(xs) if not plain[k] or x.numel() < 2 or x.is_complex()]
+        odd = [(k, x.stride()) for k, x in enumerate(xs) if not plain[k]]
+        bits = [k for k, x in enumerate(xs) if x.numel() < 2 or x.is_complex()]
 
         def same(ys: Sequence[Any]) -> bool:
             return (
@@ -97,13 +98,17 @@ class TorchBackend(Backend):
                 and [y.dtype for y in ys] == dtypes
                 and [y.shape for y in ys] == shapes
                 and list(map(tensor.is_contiguous, ys)) == plain
-                and all([self.layout(ys[k]) == layout for k, layout in odd])
+                and all([ys[k].stride() == stride for k, stride in odd])
+                and not any([ys[k].is_neg() or ys[k].is_conj() for k in bits])
             )
 
         return same
 
     def devices_of(self, xs: Sequence[Any]) -> list[Any]:
         return [x.device for x in xs]
+
+    def places_of(self, xs: Sequence[Any]) -> list[Any]:
+        return list(map(self.torch.Tensor.get_device, xs))
 
     def plain(self, x: Any) -> Any:
         torch = self.torch
