@@ -30,6 +30,7 @@ from arrayopt_cuda.words import WORDS
 from cuda_on_host import OnHost, emulate, is_counter
 
 import arrayopt
+from arrayopt.dispatch import namespace
 from arrayopt.fused import engines, words
 from arrayopt.fused.program import Arithmetic, Instruction, Number, Operation, Program, Schedule, Stage
 from arrayopt.fused.program import kind as kind_of
@@ -298,6 +299,26 @@ def test_emulated_complex_single_numbers_are_read(gpu: OnHost) -> None:
     plain, done = run(make(), params, days), stepped(make, numpy(), params, days, "cuda")
     assert_near(done.params, plain.params, FEW, "the parameters of step ")
     assert gpu.launched == []
+
+
+@emulated
+def test_emulated_what_the_rule_holds_is_read_as_it_was(library: Library) -> None:
+    """Were the second leaf to read the first one where it lies, it would meet what the step has just written."""
+    held = library.asarray(np.arange(1.0, 9.0))
+
+    def update(updates: Any, state: Any, params: Any = None) -> Any:
+        xp = namespace(updates["a"])
+        return {"a": updates["a"] + held, "b": updates["b"] * held + xp.sum(held)}, state
+
+    params, plain = {"a": held, "b": library.asarray(np.zeros(8))}, [np.arange(1.0, 9.0), np.zeros(8)]
+    step = arrayopt.fused_step(arrayopt.GradientTransformation(lambda p: (), update), engine="cuda")
+    for k in range(3):
+        a, b = plain
+        plain = [a + (k + a), b + (2 * a + a.sum())]
+        grads = {"a": library.asarray(np.full(8, float(k))), "b": library.asarray(np.full(8, 2.0))}
+        step(params, grads, ())
+        assert_near(library.numpy([params["a"], params["b"]]), plain, FEW, f"step {k} ")
+    assert step.explain().engine == "cuda" and "run" in driver_of(library).launched
 
 
 # -- single numbers --------------------------------------------------------------------------------------------

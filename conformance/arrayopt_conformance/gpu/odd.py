@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 import arrayopt
+from arrayopt.dispatch import namespace
 from arrayopt_conformance.gpu.places import Place
 from arrayopt_conformance.gpu.right import Cases
 from arrayopt_conformance.harness.compare import assert_near
-from arrayopt_conformance.harness.fused import rule, stepped
+from arrayopt_conformance.harness.fused import stepped
 from arrayopt_conformance.harness.runs import run
 from arrayopt_conformance.libraries import libraries
 
@@ -88,7 +89,7 @@ def shared_state(place: Place) -> str:
         return updates, arrayopt.tree.map(lambda s, g: s + g, state, updates)
 
     params = {"w": place.library.asarray(np.ones(3))}
-    step = arrayopt.fused_step(arrayopt.GradientTransformation(lambda p: p, update), "cuda")
+    step = arrayopt.fused_step(_transform(update), "cuda")
     return _refused(lambda: step(params, {"w": place.library.asarray(np.ones(3))}, params), "share memory")
 
 
@@ -188,14 +189,18 @@ def streams(place: Place) -> str:
 def held(place: Place) -> str:
     """An array that the rule holds, and that the step overwrites, is read as it was."""
     here = place.library
-    p = here.asarray(np.arange(1.0, 9.0))
-    tx = rule(lambda xp, g, s, q: (xp.sum(p) * g + p[::-1] if not place.is_torch else xp.sum(p) * g + xp.flip(p), s))
-    plain = np.arange(1.0, 9.0)
-    step = arrayopt.fused_step(tx, "cuda")
+    held, plain = here.asarray(np.arange(1.0, 9.0)), [np.arange(1.0, 9.0), np.zeros(8)]
+
+    def update(updates: Any, state: Any, params: Any = None) -> Any:
+        xp = namespace(updates["a"])
+        return {"a": updates["a"] + held, "b": updates["b"] * held + xp.sum(held)}, state
+
+    params, step = {"a": held, "b": here.asarray(np.zeros(8))}, arrayopt.fused_step(_transform(update), "cuda")
     for _ in range(3):
-        plain = plain + plain.sum() * np.ones(8) + plain[::-1]
-        step(p, here.asarray(np.ones(8)), ())
-    np.testing.assert_allclose(here.numpy(p), plain, rtol=1e-12)
+        a, b = plain
+        plain = [a + (1.0 + a), b + (2 * a + a.sum())]
+        step(params, {"a": here.asarray(np.ones(8)), "b": here.asarray(np.full(8, 2.0))}, ())
+        assert_near(here.numpy([params["a"], params["b"]]), plain, FEW, "the parameters ")
     return step.explain().engine
 
 
@@ -215,6 +220,10 @@ def huge(place: Place) -> str:
     del p, g
     place.tidy()
     return f"{n} entries: right"
+
+
+def _transform(update: Any) -> Any:
+    return arrayopt.GradientTransformation(lambda p: (), update)
 
 
 def _refused(act: Callable[[], Any], words: str) -> str:
