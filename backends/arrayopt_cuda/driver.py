@@ -101,8 +101,8 @@ class CupyDriver:
             with stream:
                 if stream.is_capturing():
                     raise ValueError(
-                        "fused_step: a step cannot be captured in a CUDA graph, which would repeat the numbers of one "
-                        "step; take it outside."
+                        "fused_step: a step cannot be captured in a CUDA graph, which would repeat the numbers of "
+                        "one step; take it outside."
                     )
                 yield place, stream.ptr
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import importlib
-import importlib.util
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -45,13 +44,11 @@ class NumbaEngine:
 
     def missing(self, leaves: Sequence[Any]) -> str | None:
         """What keeps it from serving these arrays."""
-        if importlib.util.find_spec("numba") is None:
-            return "Numba is not installed (pip install 'arrayopt[numba]')"
         arrays = [x for x in leaves if is_array(x)]
         elsewhere = [str(d) for d in {getattr(x, "device", "cpu") for x in arrays} if str(d) != "cpu"]
         if elsewhere:
             return f"an array lies on {min(elsewhere)}"
-        return self._tiles.missing(arrays)
+        return _no_compiler() or self._tiles.missing(arrays)
 
     def launch(
         self, launch: Launch, arrays: Sequence[Any], spots: Spots, scalars: list[Any]
@@ -87,6 +84,17 @@ class NumbaEngine:
         return found
 
 
+def _no_compiler() -> str | None:
+    """What keeps Numba from compiling, or None if nothing does. It may lag behind NumPy, and then raises."""
+    try:
+        config: Any = importlib.import_module("numba").config
+    except Exception as error:
+        if isinstance(error, ModuleNotFoundError) and error.name == "numba":
+            return "Numba is not installed (pip install 'arrayopt[numba]')"
+        return f"Numba cannot be imported: {' '.join(str(error).split())}"
+    return "Numba's compiler is switched off (NUMBA_DISABLE_JIT)" if config.DISABLE_JIT else None
+
+
 class _Bound:
     """What of a launch stays the same from step to step."""
 
@@ -96,9 +104,9 @@ class _Bound:
         self.why_not = can_emit(program)
         if self.why_not is not None:
             return
-        from arrayopt_numba.kernels import kernel
+        from arrayopt_numba import kernels
 
-        self.kernel: Callable[[int], None] = kernel(program)
+        self.kernel: Callable[[int], None] = kernels.kernel(program)
         self.address = ctypes.cast(cast(Any, self.kernel), ctypes.c_void_p).value or 0
         self.team = open_mp()
         self.arrays = [site.arrays[k] for k in range(program.arrays) for site in launch.sites]
@@ -112,6 +120,7 @@ class _Bound:
         self.along = Folds(program, launch.sites) if program.folds else None
         self.tasks = tasks(program, launch.sites, self.shapes, row)
         self.helpers = self._helpers()
+        self.settled = kernels.settled() if self.helpers else None
         self.tasks = dealt(self.tasks, self.helpers + 1)
         self._usual_tasks: int = self.tasks.ctypes.data
 
@@ -204,11 +213,11 @@ class _Bound:
         elif self.team is not None and self.team.ready():
             self.team.together(self.address, where, self.helpers + 1)
         else:
-            from arrayopt_numba.runtime import settled
             from arrayopt_numba.threads import threads
 
+            assert self.settled is not None
             threads.together(self.kernel, where, self.helpers, alive)
-            while not settled.ctypes(counters, tasks):
+            while not self.settled(counters, tasks):
                 time.sleep(0)
 
     def _combined(self, partial: npt.NDArray[np.float64], tasks: Ints) -> list[list[Any]]:
