@@ -78,39 +78,39 @@ HARMS: dict[str, Callable[[bytes], bytes]] = {
 @pytest.mark.parametrize("harm", HARMS)
 @pytest.mark.parametrize("kind", [".py", ".nbi", ".nbc", ".sum"])
 def test_a_file_that_is_not_what_it_was_is_made_anew(folder: Path, kind: str, harm: str) -> None:
-    assert kernels.loaded(TEXT)(41) == 42
+    assert kernels._loaded(TEXT)(41) == 42
     assert files(folder, kind)
     for path in files(folder, kind):
         path.write_bytes(HARMS[harm](path.read_bytes()))
-    assert kernels.loaded(TEXT)(41) == 42
+    assert kernels._loaded(TEXT)(41) == 42
     sound = stamps(folder)
-    assert kernels.loaded(TEXT)(41) == 42
+    assert kernels._loaded(TEXT)(41) == 42
     assert stamps(folder) == sound, "it is compiled a third time"
     assert [path.read_text() for path in files(folder, ".py")] == [TEXT]
 
 
 def test_what_is_sound_is_not_compiled_again(folder: Path) -> None:
-    assert kernels.loaded(TEXT)(41) == 42
+    assert kernels._loaded(TEXT)(41) == 42
     sound = stamps(folder)
     assert len(sound) == 4
-    assert kernels.loaded(TEXT)(41) == 42
+    assert kernels._loaded(TEXT)(41) == 42
     assert stamps(folder) == sound
 
 
 def test_a_text_that_somebody_put_there_is_not_run(folder: Path, tmp_path: Path) -> None:
-    assert kernels.loaded(TEXT)(41) == 42
+    assert kernels._loaded(TEXT)(41) == 42
     (path,) = files(folder, ".py")
     path.write_text(f"open({str(tmp_path / 'run')!r}, 'w').close()\n{TEXT.replace('x + 1', 'x + 2')}")
-    assert kernels.loaded(TEXT)(41) == 42
+    assert kernels._loaded(TEXT)(41) == 42
     assert not (tmp_path / "run").exists()
     assert path.read_text() == TEXT
 
 
 def test_a_folder_that_has_gone_comes_back(folder: Path) -> None:
-    assert kernels.loaded(TEXT)(41) == 42
+    assert kernels._loaded(TEXT)(41) == 42
     shutil.rmtree(folder)
     other = TEXT.replace("x + 1", "x + 3")
-    assert kernels.loaded(other)(41) == 44
+    assert kernels._loaded(other)(41) == 44
     assert [path.read_text() for path in files(folder, ".py")] == [other]
 
 
@@ -122,10 +122,10 @@ def test_where_nothing_can_be_written_it_is_compiled_in_memory(
     below = kept_in(tmp_path / "file" / "cache", monkeypatch)
     monkeypatch.setattr(kernels, "_user_cache", lambda: str(below))
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(below))
-    assert kernels.loaded(TEXT)(41) == 42  # in a folder of this process, without Numba's cache
+    assert kernels._loaded(TEXT)(41) == 42  # in a folder of this process, without Numba's cache
     monkeypatch.setattr(kernels.tempfile, "mkdtemp", full)
     kernels.folder.cache_clear()
-    assert kernels.loaded(TEXT)(41) == 42
+    assert kernels._loaded(TEXT)(41) == 42
 
 
 def full(*args: Any, **kwargs: Any) -> Any:
@@ -152,16 +152,16 @@ def test_the_folder_stays_when_the_directory_changes(tmp_path: Path, monkeypatch
     (tmp_path / "second").mkdir()
     kept_in(Path("kept"), monkeypatch)
     monkeypatch.chdir(tmp_path / "first")
-    assert kernels.loaded(TEXT)(41) == 42
+    assert kernels._loaded(TEXT)(41) == 42
     monkeypatch.chdir(tmp_path / "second")
-    assert kernels.loaded(TEXT.replace("x + 1", "x + 3"))(41) == 44
+    assert kernels._loaded(TEXT.replace("x + 1", "x + 3"))(41) == 44
     assert len(files(tmp_path / "first" / "kept", ".py")) == 2
     assert not list((tmp_path / "second").iterdir())
 
 
 def test_a_text_that_does_not_compile_says_so(folder: Path) -> None:
     with pytest.raises(numba.core.errors.TypingError):
-        kernels.loaded(TEXT.replace("x + 1", "x.size"))
+        kernels._loaded(TEXT.replace("x + 1", "x.size"))
 
 
 # -- in processes of their own ---------------------------------------------------------------------------------------

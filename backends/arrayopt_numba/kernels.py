@@ -46,7 +46,7 @@ def kernel(program: Program) -> Callable[[int], None]:
     found = _kernels.get(program)
     if found is None:
         with _lock:
-            found = _kernels.get(program) or loaded(emit.source(program))
+            found = _kernels.get(program) or _loaded(emit.source(program))
             _kernels[program] = found
     return found
 
@@ -55,10 +55,10 @@ def kernel(program: Program) -> Callable[[int], None]:
 def settled() -> Callable[[int, int], bool]:
     """A function that waits until so many tasks are done, but not for long: whether they are."""
     with _lock:
-        return loaded(_SETTLED)
+        return _loaded(_SETTLED)
 
 
-def loaded(text: str) -> Callable[..., Any]:
+def _loaded(text: str) -> Callable[..., Any]:
     """The compiled ``run`` of a text."""
     name = f"kernel_{hashlib.sha256((_runtime() + text).encode()).hexdigest()[:24]}"
     try:
@@ -155,7 +155,10 @@ def _folder_of_numba(path: Path) -> Path:
 
     found: dict[str, Any] = {}
     exec(compile("def probe(): pass", str(path), "exec"), found)
-    return Path(njit(cache=True)(found["probe"]).stats.cache_path)
+    where = njit(cache=True)(found["probe"]).stats.cache_path
+    if where is None:
+        raise OSError("Numba keeps nothing")
+    return Path(where)
 
 
 @cache

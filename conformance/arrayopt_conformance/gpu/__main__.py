@@ -99,7 +99,7 @@ def _in_processes(given: Any, name: str, seconds: float, report: Report) -> None
         command += ["--json", str(report.path), "--match", given.match, *(["--rehearse"] if given.rehearse else [])]
         begun = time.monotonic()
         try:
-            code = subprocess.run(command, timeout=left + 20, check=False).returncode
+            code: int | str = subprocess.run(command, timeout=left + 20, check=False).returncode
         except subprocess.TimeoutExpired:
             code = "stopped"
         report.notes[f"{name}, process {attempt}"] = f"{time.monotonic() - begun:.1f} s, exit {code}"

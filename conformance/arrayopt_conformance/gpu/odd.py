@@ -71,7 +71,8 @@ def layouts(place: Place) -> str:
 def aliases(place: Place) -> str:
     """A gradient that is the parameter, or a part of it turned around, is read before it is written."""
     base, tx = np.linspace(-2.0, 3.0, 16).reshape(4, 4), RULES["clipped"]()
-    for grad_of in (lambda p: p, lambda p: p.T):
+    ways: list[Callable[[Any], Any]] = [lambda p: p, lambda p: p.T]
+    for grad_of in ways:
         p, plain = place.library.asarray(base), base.copy()
         state, wanted, step = tx.init([p]), tx.init([plain]), arrayopt.fused_step(tx, "cuda")
         for _ in range(3):
