@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import importlib
-import importlib.util
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -46,13 +45,11 @@ class NumbaEngine:
 
     def missing(self, leaves: Sequence[Any]) -> str | None:
         """What keeps it from serving these arrays."""
-        if importlib.util.find_spec("numba") is None:
-            return "Numba is not installed (pip install 'arrayopt[numba]')"
         arrays = [x for x in leaves if is_array(x)]
         elsewhere = [str(d) for d in {getattr(x, "device", "cpu") for x in arrays} if str(d) != "cpu"]
         if elsewhere:
             return f"an array lies on {min(elsewhere)}"
-        return self._tiles.missing(arrays)
+        return _no_compiler() or self._tiles.missing(arrays)
 
     def prepare(self, schedule: Schedule, like: Any) -> None:
         """Compiles all kernels of a step.
@@ -106,6 +103,17 @@ class NumbaEngine:
         return found
 
 
+def _no_compiler() -> str | None:
+    """What keeps Numba from compiling, or None if nothing does. It may lag behind NumPy, and then raises."""
+    try:
+        config: Any = importlib.import_module("numba").config
+    except Exception as error:
+        if isinstance(error, ModuleNotFoundError) and error.name == "numba":
+            return "Numba is not installed (pip install 'arrayopt[numba]')"
+        return f"Numba cannot be imported: {' '.join(str(error).split())}"
+    return "Numba's compiler is switched off (NUMBA_DISABLE_JIT)" if config.DISABLE_JIT else None
+
+
 class _Bound:
     """What of a launch stays the same from step to step."""
 
@@ -115,10 +123,11 @@ class _Bound:
         self.why_not = can_emit(program)
         if self.why_not is not None:
             return
-        from arrayopt_numba.kernels import kernel
+        from arrayopt_numba import kernels
 
         try:
-            self.kernel: Callable[[int], None] = kernel(program)
+            self.kernel: Callable[[int], None] = kernels.kernel(program)
+            kernels.settled()  # threads of ours wait by it
         except Exception as error:  # a program that Numba cannot compile is run by the library
             self.why_not = f"Numba cannot compile it: {type(error).__name__}: {error}"
             return
@@ -135,6 +144,7 @@ class _Bound:
         self.along = Folds(program, launch.sites) if program.folds else None
         self.tasks = tasks(program, launch.sites, self.shapes, row)
         self.helpers = self._helpers()
+        self.settled = kernels.settled() if self.helpers else None
         self.tasks = dealt(self.tasks, self.helpers + 1)
         self._usual_tasks: int = self.tasks.ctypes.data
 
@@ -231,11 +241,11 @@ class _Bound:
         elif self.team is not None and self.team.ready():
             self.team.together(self.address, where, self.helpers + 1)
         else:
-            from arrayopt_numba.runtime import settled
             from arrayopt_numba.threads import threads
 
+            assert self.settled is not None
             threads.together(self.kernel, where, self.helpers, alive)
-            while not settled.ctypes(counters, tasks):
+            while not self.settled(counters, tasks):
                 time.sleep(0)
 
     def _combined(self, partial: npt.NDArray[np.float64], tasks: Ints) -> list[list[Any]]:
