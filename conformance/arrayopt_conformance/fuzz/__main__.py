@@ -117,7 +117,7 @@ def _many(told: Any) -> int:
             counts["cases"] += 1
             counts["steps"] += outcome.get("steps", 0)
             if "wrong" in outcome:
-                name = signature(outcome["wrong"])
+                name = signature(outcome["wrong"], by_repr(case))
                 known[name] += 1
                 if known[name] == 1:
                     _tell(told, number, by_repr(case), outcome, name)
@@ -168,12 +168,16 @@ def _where(report: str) -> str:
     return " ".join(found[0]) if found else report.strip().split("\n")[-1][:200]
 
 
-def signature(wrong: str) -> str:
-    """What faults of one kind have in common: the message without its numbers and places."""
-    text = re.sub(r"^Wrong: step \d+, \w+: ", "", wrong)
-    text = re.sub(r"\[\d.*", "", text) if "value:" in text or "half" in text or "written" in text else text
-    text = re.sub(r"(\[[^\]]*\]|\.\w+)+ is", "… is", text)
-    return re.sub(r"[-+]?\d[\d.]*(e[-+]?\d+)?", "n", text)[:160]
+def signature(wrong: str, case: Case) -> str:
+    """What faults of one kind have in common: the message without numbers and places, or the rule and the move."""
+    begins = re.match(r"Wrong: step \d+, (\w+): ", wrong)
+    place = f"{case.library} {case.rule}, {begins.group(1) if begins else ''}"
+    text = wrong[begins.end() :] if begins else wrong
+    for kind in ("value", "half a step", "gradient written", "memory", "not in place", "structure", "kind", "shape"):
+        if text.startswith(kind + ": "):
+            return f"{kind}: {place}"
+    text = re.sub(r"(\[[^\]]*\]|\.\w+)+", "…", text)
+    return re.sub(r"[-+]?\d[\d.]*(e[-+]?\d+)?", "n", text)[:200]
 
 
 def _tell(told: Any, number: int, case: Case, outcome: dict[str, Any], name: str) -> None:
@@ -193,9 +197,9 @@ def _fails(case: Case) -> str | None:
     if done is None:
         return None
     if done.returncode:
-        return signature(f"crash: exit {done.returncode}: {_where(done.stderr)}")
+        return signature(f"crash: exit {done.returncode}: {_where(done.stderr)}", case)
     found: dict[str, Any] = eval(done.stdout.strip().splitlines()[-1])
-    return signature(found["wrong"]) if "wrong" in found else None
+    return signature(found["wrong"], case) if "wrong" in found else None
 
 
 if __name__ == "__main__":

@@ -119,7 +119,7 @@ def cases(
             st.sampled_from([e for e in ENGINES[library] if engines is None or e in engines]),
             st.sampled_from([r for r in rules_of(library) if rules is None or r in rules]),
             st.sampled_from(list(TREES)),
-            st.one_of(some, some, alike, alike, large) if library != "jax" else st.one_of(some, alike),
+            st.one_of(some, some, some, alike, alike, alike, large) if library != "jax" else st.one_of(some, alike),
             st.lists(st.one_of(move, move, move, plain), min_size=2, max_size=longest).map(tuple),
             st.integers(0, 99),
         )

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import arrayopt
 from arrayopt.dispatch import is_array
 from arrayopt.tree.structure import flatten
-from arrayopt_conformance.fuzz.memory import is_tensor, places, window
+from arrayopt_conformance.fuzz.memory import distinct, is_tensor, merged, places, window
 
 Host = npt.NDArray[Any]
 
@@ -191,15 +191,12 @@ def refused(error: Exception, donated: list[Any], leaves: list[Any]) -> bool:
 
 def repeats(x: Any) -> bool:
     """Whether two entries of an array lie at one place."""
-    found = places(x)
-    return len(np.unique(found)) < len(found)
+    return not distinct(places(x))
 
 
 def shared(donated: list[Any]) -> bool:
     """Whether two of them have memory in common."""
-    everything = [np.unique(places(x)) for x in donated]
-    joined = np.concatenate([*everything, np.zeros(0, np.int64)])
-    return len(np.unique(joined)) < len(joined)
+    return not distinct(merged([x for x in donated if not repeats(x)])) or any([repeats(x) for x in donated])
 
 
 def one_twice(donated: list[Any], leaves: list[Any]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -165,6 +166,26 @@ def places(x: Any) -> Places:
     for n, step in zip(reversed(seen.shape), reversed(seen.strides), strict=True):
         found = np.add.outer(np.arange(n, dtype=np.int64) * step, found)
     return found.reshape(-1)
+
+
+def merged(arrays: Sequence[Any]) -> Places:
+    """The addresses of the bytes of several arrays, in order."""
+    found = np.concatenate([np.zeros(0, np.int64), *[places(x) for x in arrays]])
+    found.sort()
+    return found
+
+
+def among(found: Places, known: Places) -> Any:
+    """Which of some addresses are among others, which are in order."""
+    if not known.size:
+        return np.zeros(found.shape, bool)
+    spots = np.minimum(np.searchsorted(known, found), known.size - 1)
+    return known[spots] == found
+
+
+def distinct(found: Places) -> bool:
+    """Whether no address is there twice."""
+    return not np.any(np.diff(np.sort(found)) == 0)
 
 
 def is_tensor(x: Any) -> bool:

@@ -52,7 +52,7 @@ def moves_of(library: str) -> list[str]:
 
 def make(table: Table, name: str, which: int, how: int) -> None:
     """Makes a move. One that the library itself does not allow is none."""
-    with contextlib.suppress(ValueError, TypeError, RuntimeError, NotImplementedError, IndexError):
+    with contextlib.suppress(ValueError, TypeError, RuntimeError, NotImplementedError, LookupError, AttributeError):
         MOVES[name].do(table, which, how)
 
 
@@ -503,13 +503,15 @@ def moved_by_resize(table: Table, which: int, how: int) -> None:
     if not x.flags.owndata or not x.flags.writeable:
         x = table.same(x, "owned")
         table.put(tree, i, x)
-        table.undo.append(functools.partial(_resized, x, how))
+        table.undo.append(functools.partial(_resized, table, x, how))
     else:
-        _resized(x, how)
+        _resized(table, x, how)
 
 
-def _resized(x: Any, how: int) -> None:
-    shape = x.shape
+def _resized(table: Table, x: Any, how: int) -> None:
+    shape, all_ = x.shape, [*table.leaves(), *table.world.held.values()]
+    if any([getattr(view, "base", None) is x for view in all_]):  # it would point to nowhere
+        return
     with contextlib.suppress(ValueError):
         x.resize(_pick([(400_000,), (0,), (3,)], how), refcheck=False)
         if how % 4 < 3:

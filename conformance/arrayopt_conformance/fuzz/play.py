@@ -23,7 +23,7 @@ from arrayopt_conformance.fuzz.compare import (
     tolerance,
     twin,
 )
-from arrayopt_conformance.fuzz.memory import places
+from arrayopt_conformance.fuzz.memory import Places, among, merged, places
 from arrayopt_conformance.fuzz.moves import make
 from arrayopt_conformance.fuzz.table import Table
 
@@ -79,14 +79,14 @@ def _step(table: Table) -> bool:
     for block in table.memory.blocks:
         block.remember()
     given = table.donated()
-    kept = [places(x) for x in given]
+    kept = merged(given)
     with contextlib.ExitStack() as stack:
         for context in table.around:
             stack.enter_context(context)
         got = _taken(table)
     if got.error is not None:
         _check_error(table, got.error, wanted)
-        _check_untouched(table, [])
+        _check_untouched(table, merged([]))
         if before is not None:
             _check_unmoved(table, before)
         return False
@@ -159,17 +159,17 @@ def _check_found(table: Table, got: Outcome, wanted: list[Outcome], before: Any,
                 raise Wrong(f"not in place: {path}")
 
 
-def _check_untouched(table: Table, kept: list[Any]) -> None:
+def _check_untouched(table: Table, kept: Places) -> None:
     """No byte is another, but those of the arrays that are donated."""
     if table.beside is not None:  # somebody else writes
         return
-    allowed = np.concatenate([*kept, np.zeros(0, np.int64)])
-    if table.case.rule == "edits_gradients":
-        allowed = np.concatenate([allowed, *[places(g) for g in flatten(table.grads)[0]]])
-    if table.case.rule == "edits_state" and not kept:
+    if table.case.rule == "edits_state" and not kept.size:
         return
+    if table.case.rule == "edits_gradients":
+        kept = np.sort(np.concatenate([kept, merged(flatten(table.grads)[0])]))
     for block in table.memory.blocks:
-        strange = np.setdiff1d(block.changed(), allowed)
+        changed = block.changed()
+        strange = changed[~among(changed, kept)]
         if strange.size:
             raise Wrong(f"memory: {strange.size} bytes that are not donated have been written")
 
@@ -184,9 +184,9 @@ def _check_unmoved(table: Table, before: Any) -> None:
 
 
 def _check_gradients(table: Table, before: Any) -> None:
-    donated = np.concatenate([*[places(x) for x in table.donated()], np.zeros(0, np.int64)])
+    donated = merged(table.donated())
     for g, old in zip(flatten(table.grads)[0], flatten(before)[0], strict=True):
-        if not np.intersect1d(places(g), donated).size:
+        if not np.any(among(places(g), donated)):
             _same(g, old, "gradient written")
 
 

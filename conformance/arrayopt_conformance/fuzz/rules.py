@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 import arrayopt
+import arrayopt.contrib
 from arrayopt import GradientTransformation
 from arrayopt.dispatch import backend, is_array, namespace
 from arrayopt.tree.structure import flatten
@@ -80,8 +81,8 @@ RULES.update(
         "adamw": lambda _: arrayopt.adamw(_half_cosine(), weight_decay=0.1, mask=_matrices),
         "adabelief": lambda _: arrayopt.adabelief(0.1),
         "adafactor": lambda _: arrayopt.adafactor(0.1, min_dim_size_to_factor=2),
-        "ademamix": lambda _: arrayopt.ademamix(0.1),
-        "adopt": lambda _: arrayopt.adopt(0.1),
+        "ademamix": lambda _: arrayopt.contrib.ademamix(0.1),
+        "adopt": lambda _: arrayopt.contrib.adopt(0.1),
         "clipped": lambda _: arrayopt.chain(arrayopt.clip_by_global_norm(0.5), arrayopt.adamw(0.1)),
         "block_clipped": lambda _: arrayopt.chain(arrayopt.clip_by_block_rms(0.5), arrayopt.sgd(0.1)),
         "masked": lambda _: arrayopt.chain(
@@ -208,7 +209,7 @@ def anchored(world: World) -> Any:
 
     def update(updates: Any, state: Any, params: Any = None) -> Any:
         anchors = [world.held[i] for i in range(len(flatten(params, _none)[0]))]
-        return each(lambda g, a: g + 0.1 * a, updates, anchors), state
+        return each(lambda g, a: (g + a) / 2, updates, anchors), state
 
     return then_down(update, init)
 
@@ -219,7 +220,7 @@ def held_rate(world: World) -> Any:
 
     def update(updates: Any, state: Any, params: Any = None) -> Any:
         rate = world.held.get("rate")
-        return each(lambda g: g * namespace(g).astype(rate, g.dtype), updates), state
+        return each(lambda g: namespace(g).astype(g * rate, g.dtype), updates), state
 
     return then_down(update)
 

@@ -83,9 +83,15 @@ class Table:
     # -- leaves of the three trees -----------------------------------------------------------------------------------
 
     def leaf(self, tree: str, which: int) -> tuple[Any, int]:
-        """A leaf of a tree and its place; None and −1 if the tree has none."""
+        """A leaf of a tree and its place.
+
+        Raises:
+          LookupError: the tree has none.
+        """
         leaves, _ = flatten(getattr(self, tree))
-        return (leaves[which % len(leaves)], which % len(leaves)) if leaves else (None, -1)
+        if not leaves:
+            raise LookupError(tree)
+        return leaves[which % len(leaves)], which % len(leaves)
 
     def put(self, tree: str, place: int, leaf: Any) -> None:
         """Puts a leaf in the place of another."""
@@ -95,10 +101,16 @@ class Table:
             setattr(self, tree, spec.unflatten(leaves))
 
     def array(self, tree: str, which: int) -> tuple[Any, int]:
-        """An array of a tree and its place; None and −1 if it has none."""
+        """An array of a tree and its place.
+
+        Raises:
+          LookupError: the tree has none.
+        """
         leaves, _ = flatten(getattr(self, tree))
         arrays = [(x, i) for i, x in enumerate(leaves) if is_array(x)]
-        return arrays[which % len(arrays)] if arrays else (None, -1)
+        if not arrays:
+            raise LookupError(tree)
+        return arrays[which % len(arrays)]
 
     def donated(self) -> list[Any]:
         """The leaves of parameters and state."""
