@@ -63,7 +63,10 @@ class Table:
         """The tree with copies of its arrays in watched memory."""
 
         def moved(x: Any) -> Any:
-            return self.memory.put(self.library.backend.to_numpy(x), layout) if is_array(x) else x
+            try:
+                return self.same(x, layout) if is_array(x) else x
+            except (TypeError, NotImplementedError):  # of words or objects, on meta
+                return x
 
         leaves, spec = flatten(tree)
         return spec.unflatten([moved(x) for x in leaves])
@@ -78,7 +81,10 @@ class Table:
         leaf = self.case.leaves[place % len(self.case.leaves)]
         shape = tuple(p.shape) if hasattr(p, "shape") else leaf.shape
         own = dtype_name(p) if dtype_name(p) in FLOATING else leaf.dtype
-        return self.memory.array(shape, dtype or own, layout or leaf.gradients)
+        layout = layout or leaf.gradients
+        if self.case.rule == "edits_gradients" and layout in ("expanded", "overlapping", "readonly"):
+            layout = "C"
+        return self.memory.array(shape, dtype or own, layout)
 
     # -- leaves of the three trees -----------------------------------------------------------------------------------
 
@@ -134,6 +140,8 @@ class Table:
     def same(self, x: Any, layout: str = "C") -> Any:
         """The same values in another array."""
         values = host(x)
+        if not isinstance(values, np.ndarray):
+            raise NotImplementedError(f"{type(x).__name__} has no values")
         if dtype_name(x) == "bfloat16":
             values = values.astype(self.memory.values((), "bfloat16").dtype)
         return self.memory.put(np.asarray(values), layout)
