@@ -493,9 +493,7 @@ def seen_otherwise(table: Table, which: int, how: int) -> None:
 
     def back() -> None:
         for name, value in (("dtype", dtype), ("shape", shape), ("strides", strides)):
-            if name in ALIASING and table.case.rule == "edits_gradients":
-        return
-    with contextlib.suppress(ValueError, TypeError, AttributeError):
+            with contextlib.suppress(ValueError, TypeError, AttributeError):
                 _set(x, name, value)
 
     _pick(changes, how)()
@@ -598,6 +596,14 @@ def given_before(table: Table, which: int, how: int) -> None:
     gone.delete()
     table.put("params", i, gone)
     table.undo.append(lambda: table.put("params", i, p))
+
+
+@move("jax")
+def one_buffer_twice(table: Table, which: int, how: int) -> None:
+    """A gradient, a parameter or a slot is another array over the buffer of one that is given away."""
+    x, _ = table.array(_pick(["params", "state"], how), which)
+    target = _pick(["grads", "params", "state"], how // 2)
+    table.put(target, table.leaf(target, which + how // 6)[1], x.addressable_data(0))
 
 
 @move("jax")
