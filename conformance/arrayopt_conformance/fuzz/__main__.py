@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import faulthandler
+import gc
 import json
 import re
 import subprocess
@@ -73,6 +74,8 @@ def _one(case: Case) -> int:
 def _batch(told: Any) -> int:
     """Plays the cases of one seed, and writes down each before it is played and what came of it."""
     faulthandler.enable()
+    gc.collect()
+    gc.freeze()  # what libraries brought with them stays, and is much
     engines = None if told.engine is None else [None if e == "default" else e for e in told.engine]
     strategy = cases(told.library or ["numpy", "torch", "jax"], lambda library: _moves(told, library),
                      engines=engines, rules=told.rule)  # fmt: skip

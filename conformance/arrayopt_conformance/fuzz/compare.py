@@ -69,11 +69,7 @@ def twin_leaf(x: Any) -> Any:
 def host(x: Any) -> Any:
     """A leaf as an array of NumPy; what is no array, or has no values, as it is."""
     if is_tensor(x):
-        if x.device.type == "meta":
-            return x
-        x = x.detach()
-        x = (x.to_dense() if str(x.layout) != "torch.strided" else x).resolve_conj().resolve_neg()
-        return np.array(x.float() if str(x.dtype) == "torch.bfloat16" else x)
+        return _of_tensor(x)
     if isinstance(x, np.ma.MaskedArray):
         masked: Any = x
         return np.asarray(masked.filled(12345))
@@ -81,6 +77,17 @@ def host(x: Any) -> Any:
         found: Any = np.array(x)
         return found.astype(np.float32) if found.dtype.name == "bfloat16" else found
     return x
+
+
+def _of_tensor(x: Any) -> Any:
+    if x.device.type == "meta":
+        return x
+    try:
+        x = x.detach()
+        x = (x.to_dense() if str(x.layout) != "torch.strided" else x).resolve_conj().resolve_neg()
+        return np.array(x.float() if str(x.dtype) == "torch.bfloat16" else x)
+    except (RuntimeError, NotImplementedError, TypeError):  # of a subclass that shows no values
+        return x
 
 
 def dtype_name(x: Any) -> str:

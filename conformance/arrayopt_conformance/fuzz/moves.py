@@ -518,8 +518,6 @@ def _resized(table: Table, x: Any, how: int) -> None:
     shape, all_ = x.shape, [*table.leaves(), *table.world.held.values()]
     if any([getattr(view, "base", None) is x for view in all_]):  # it would point to nowhere
         return
-    if name in ALIASING and table.case.rule == "edits_gradients":
-        return
     with contextlib.suppress(ValueError):
         x.resize(_pick([(400_000,), (0,), (3,)], how), refcheck=False)
         if how % 4 < 3:
