@@ -25,7 +25,9 @@ def played(library: str, examples: int, **drawn: Any) -> None:
     if not installed(library):
         pytest.skip(f"{library} is not installed")
 
-    @settings(SETTINGS, max_examples=examples, suppress_health_check=list(HealthCheck))
+    @settings(
+        SETTINGS, max_examples=examples, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    )
     @given(cases([library], moves_of, **drawn))
     def check(case: Case) -> None:
         play(case)

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, cast
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
@@ -76,22 +76,27 @@ def _batch(told: Any) -> int:
     faulthandler.enable()
     gc.collect()
     gc.freeze()  # what libraries brought with them stays, and is much
-    engines = None if told.engine is None else [None if e == "default" else e for e in told.engine]
-    strategy = cases(told.library or ["numpy", "torch", "jax"], lambda library: _moves(told, library),
-                     engines=engines, rules=told.rule)  # fmt: skip
     with told.journal.open("w", buffering=1) as journal:
 
         def one(case: Case) -> None:
             print(json.dumps({"case": repr(case)}), file=journal)
             faulthandler.dump_traceback_later(PATIENCE, exit=True)
-            print(json.dumps(_outcome(case)), file=journal)
+            print(json.dumps(outcome(case)), file=journal)
             faulthandler.cancel_dump_traceback_later()
 
-        checks = list(HealthCheck)
-        lasting = settings(max_examples=told.cases, phases=[Phase.generate], database=None, deadline=None,
-                           suppress_health_check=checks)  # fmt: skip
-        seed(told.seed)(lasting(given(strategy)(one)))()
+        slow = [HealthCheck.too_slow, HealthCheck.data_too_large]
+        once = settings(
+            max_examples=told.cases, phases=[Phase.generate], database=None, deadline=None, suppress_health_check=slow
+        )
+        run: Any = seed(told.seed)(once(given(_strategy(told))(one)))
+        run()
     return 0
+
+
+def _strategy(told: Any) -> Any:
+    engines = None if told.engine is None else [None if e == "default" else e for e in told.engine]
+    libraries = told.library or ["numpy", "torch", "jax"]
+    return cases(libraries, lambda library: _moves(told, library), engines=engines, rules=told.rule)
 
 
 def _moves(told: Any, library: str) -> list[str]:
@@ -99,7 +104,8 @@ def _moves(told: Any, library: str) -> list[str]:
     return known if told.move is None else [name for name in known if name in told.move] or ["plain"]
 
 
-def _outcome(case: Case) -> dict[str, Any]:
+def outcome(case: Case) -> dict[str, Any]:
+    """What came of a case: how many steps, or what was wrong."""
     try:
         return {"steps": play(case)}
     except Exception as error:
@@ -116,17 +122,17 @@ def _many(told: Any) -> int:
     counts: Counter[str] = Counter()
     known: Counter[str] = Counter()
     while time.monotonic() < end:
-        for case, outcome in _run(told, number, end):
-            counts["cases"] += 1
-            counts["steps"] += outcome.get("steps", 0)
-            if "wrong" in outcome:
-                name = signature(outcome["wrong"], by_repr(case))
+        for text, came in _run(told, number, end):
+            counts.update(cases=1, steps=came.get("steps", 0))
+            if "wrong" in came:
+                case = by_repr(text)
+                name = signature(came["wrong"], case)
                 known[name] += 1
                 if known[name] == 1:
-                    _tell(told, number, by_repr(case), outcome, name)
+                    _tell(told, number, case, came, name)
         number += 1
-        print(f"seed {number}: {counts['cases']} cases, {counts['steps']} steps, {len(known)} kinds of faults "
-              f"in {sum(known.values())} cases", flush=True)  # fmt: skip
+        found = f"{len(known)} kinds of faults in {sum(known.values())} cases"
+        print(f"seed {number}: {counts['cases']} cases, {counts['steps']} steps, {found}", flush=True)
     for name, many in known.most_common():
         print(f"{many:6} × {name}")
     return int(bool(known))
@@ -139,13 +145,13 @@ def _run(told: Any, number: int, end: float) -> Iterator[tuple[str, dict[str, An
         command = [*_command(), *_passed_on(told), "--seed", str(number), "--journal", str(journal)]
         done = _finished(command, end - time.monotonic())
         lines = [json.loads(line) for line in journal.read_text().splitlines()] if journal.exists() else []
-    cases = [line["case"] for line in lines[::2]]
-    outcomes = lines[1::2]
-    if len(cases) > len(outcomes) and done is not None:
-        outcomes.append({"wrong": f"crash: exit {done.returncode}: {_where(done.stderr)}", "trace": done.stderr[-3000:]})
+    played, outcomes = [line["case"] for line in lines[::2]], lines[1::2]
+    if len(played) > len(outcomes) and done is not None:
+        wrong = f"crash: exit {done.returncode}: {_where(done.stderr)}"
+        outcomes.append({"wrong": wrong, "trace": done.stderr[:3000]})
     elif done is not None and done.returncode:
         print(f"the process of seed {number} failed: {done.stderr[-2000:]}", flush=True)
-    yield from zip(cases, outcomes, strict=False)
+    yield from zip(played, outcomes, strict=False)
 
 
 def _command() -> list[str]:
@@ -153,8 +159,11 @@ def _command() -> list[str]:
 
 
 def _passed_on(told: Any) -> list[str]:
-    names = [(name, value) for name in ("library", "engine", "rule", "move") for value in getattr(told, name) or []]
-    return ["--cases", str(told.cases), *[word for name, value in names for word in (f"--{name}", value)]]
+    words = ["--cases", str(told.cases)]
+    for name in ("library", "engine", "rule", "move"):
+        for value in cast("list[str]", getattr(told, name) or []):
+            words += [f"--{name}", value]
+    return words
 
 
 def _finished(command: list[str], patience: float) -> subprocess.CompletedProcess[str] | None:
@@ -171,32 +180,34 @@ def _where(report: str) -> str:
     return " ".join(found[0]) if found else report.strip().split("\n")[-1][:200]
 
 
+_BY_PLACE = ("value", "half a step", "gradient written", "memory", "not in place", "structure", "kind", "shape")
+
+
 def signature(wrong: str, case: Case) -> str:
     """What faults of one kind have in common: the message without numbers and places, or the rule and the move."""
     begins = re.match(r"Wrong: step \d+, (\w+): ", wrong)
     place = f"{case.library} {case.rule}, {begins.group(1) if begins else ''}"
     text = wrong[begins.end() :] if begins else wrong
-    for kind in ("value", "half a step", "gradient written", "memory", "not in place", "structure", "kind", "shape"):
+    for kind in _BY_PLACE:
         if text.startswith(kind + ": "):
             return f"{kind}: {place}"
     text = re.sub(r"(\[[^\]]*\]|\.\w+)+", "…", text)
     return re.sub(r"[-+]?\d[\d.]*(e[-+]?\d+)?", "n", text)[:200]
 
 
-def _tell(told: Any, number: int, case: Case, outcome: dict[str, Any], name: str) -> None:
+def _tell(told: Any, number: int, case: Case, came: dict[str, Any], name: str) -> None:
     small = case if told.no_shrink else smaller(case, lambda c: _fails(c) == name)
-    print(f"\n{outcome['wrong']}\n  {small!r}\n  seed {number}\n{outcome['trace']}", flush=True)
+    print(f"\n{came['wrong']}\n  {small!r}\n  seed {number}\n{came['trace']}", flush=True)
     if told.found is not None:
         with told.found.open("a") as file:
-            print(json.dumps({"name": name, "case": repr(small), **outcome}), file=file)
+            print(json.dumps({"name": name, "case": repr(small), **came}), file=file)
 
 
 def _fails(case: Case) -> str | None:
     """The signature of what is wrong with a case, found in a process of its own."""
-    with TemporaryDirectory() as folder:
-        script = f"from arrayopt_conformance.fuzz.__main__ import _outcome, by_repr\nprint(_outcome(by_repr({repr(case)!r})))"
-        del folder
-        done = _finished([sys.executable, "-X", "faulthandler", "-c", script], PATIENCE)
+    home = "arrayopt_conformance.fuzz.__main__"
+    script = f"from {home} import by_repr, outcome\nprint(outcome(by_repr({repr(case)!r})))"
+    done = _finished([sys.executable, "-X", "faulthandler", "-c", script], PATIENCE)
     if done is None:
         return None
     if done.returncode:

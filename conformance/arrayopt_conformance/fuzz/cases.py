@@ -42,11 +42,13 @@ class Case(NamedTuple):
     seed: int = 0
 
 
+KEYS: list[Any] = [1, "x", (2,), "1", None, 0.5, b"b", frozenset[int]()]  # no order between them
+
 TREES: dict[str, Callable[[Sequence[Any]], Any]] = {
     "dict": lambda x: dict(zip("abcdefgh", x, strict=False)),
     "renamed": lambda x: dict(zip("ABCDEFGH", x, strict=False)),
     "integer keys": lambda x: dict(enumerate(x)),
-    "mixed keys": lambda x: dict(zip([1, "x", (2,), "1", None, 0.5, b"b", frozenset()], x, strict=False)),
+    "mixed keys": lambda x: dict(zip(KEYS, x, strict=False)),
     "list": list,
     "tuple": tuple,
     "pair": lambda x: Pair(x[0], list(x[1:])),

@@ -9,7 +9,7 @@ import importlib
 import tempfile
 import threading
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -130,7 +130,7 @@ def _numpys(table: Table, i: int, how: int) -> Any:
     g = np.array(host(table.leaf("grads", i)[0]))
     wide = np.asarray(g, np.float32) if g.dtype.kind == "f" else g
     sorts: list[Callable[[], Any]] = [
-        lambda: np.matrix(wide),  # type: ignore[no-untyped-call]
+        lambda: np.matrix(wide),
         lambda: np.ma.masked_array(wide, mask=np.arange(wide.size).reshape(wide.shape) % 2 > 0),
         lambda: np.ma.masked_array(wide),
         lambda: _mapped(wide),
@@ -142,7 +142,7 @@ def _numpys(table: Table, i: int, how: int) -> Any:
         lambda: wide.astype(np.longdouble),
         lambda: wide.astype("U8"),
         lambda: wide.ravel()[0],
-        lambda: float(wide.real.ravel()[0]),
+        lambda: float(abs(wide.ravel()[0])),
         lambda: "steep",
         lambda: wide.tolist(),
         lambda: wide.view(type("Mine", (np.ndarray,), {})),
@@ -151,7 +151,8 @@ def _numpys(table: Table, i: int, how: int) -> Any:
 
 
 def _mapped(x: Any) -> Any:
-    found = np.memmap(tempfile.TemporaryFile(), x.dtype, "w+", shape=x.shape)
+    with tempfile.TemporaryFile() as file:
+        found = np.memmap(file, x.dtype, "w+", shape=x.shape)
     found[...] = x
     return found
 
@@ -223,7 +224,12 @@ def gradient_is_donated(table: Table, which: int, how: int) -> None:
     """It is a parameter or a slot, or a view of one."""
     x, _ = table.array(_pick(["params", "state"], how), which + how // 8)
     _, i = table.leaf("params", which)
-    views: list[Callable[[Any], Any]] = [lambda x: x, lambda x: x[...], _flipped, lambda x: x.T.T if x.ndim < 3 else x]
+    views: list[Callable[[Any], Any]] = [
+        lambda x: x,
+        lambda x: x[...],
+        _flipped,
+        lambda x: x.T.T if x.ndim < 3 else x,
+    ]
     table.put("grads", i, views[how // 2 % 4](x))
 
 
@@ -391,8 +397,8 @@ def slot_of_other_sort(table: Table, which: int, how: int) -> None:
 @move()
 def state_of_other_structure(table: Table, which: int, how: int) -> None:
     """None, an empty tuple, one entry less."""
-    state = table.state
-    shorter = state[:-1] if isinstance(state, tuple) else state
+    state: Any = table.state
+    shorter: Any = cast(Any, state)[:-1] if type(state) is tuple else state
     table.state = _pick([None, (), shorter, [state], {"state": state}], how)
 
 
@@ -576,9 +582,11 @@ def all_on_meta(table: Table, which: int, how: int) -> None:
     def there(x: Any) -> Any:
         return torch.empty_like(x, device="meta") if is_array(x) and (x.ndim or how % 2) else x
 
-    table.params, table.state, table.grads = [_mapped_tree(there, t) for t in (table.params, table.state, table.grads)]
+    table.params, table.state, table.grads = [
+        _mapped_tree(there, t) for t in (table.params, table.state, table.grads)
+    ]
     if how < 12:
-        table.undo.append(lambda: (setattr(table, "params", before[0]), setattr(table, "state", before[1])))
+        table.undo += [lambda: setattr(table, "params", before[0]), lambda: setattr(table, "state", before[1])]
 
 
 def _mapped_tree(f: Callable[[Any], Any], tree: Any) -> Any:
@@ -677,5 +685,3 @@ def _joined(thread: threading.Thread, found: list[Any], wanted: Any, before: Any
         if not found or isinstance(found[0], Exception):
             raise Wrong(f"thread: {found}")
         assert_near(found[0], wanted.found, before, tolerance(before))
-
-

@@ -65,7 +65,7 @@ def rule(*libraries: str) -> Callable[[Make], Make]:
 
 
 def _matrices(params: Any) -> Any:
-    return arrayopt.tree.map(lambda p: p.ndim > 1, params)
+    return each(lambda p: p.ndim > 1, params)
 
 
 def _half_cosine() -> Any:
@@ -97,7 +97,11 @@ def _down() -> Any:
     return arrayopt.scale(-0.1)
 
 
-def then_down(update: Callable[..., Any], init: Callable[[Any], Any] = lambda params: ()) -> Any:
+def _nothing(params: Any) -> Any:
+    return ()
+
+
+def then_down(update: Callable[..., Any], init: Callable[[Any], Any] = _nothing) -> Any:
     """A chain of a rule of the user's and a step of a tenth."""
     return arrayopt.chain(GradientTransformation(init, update), _down())
 
@@ -106,21 +110,35 @@ def _none(x: Any) -> bool:
     return x is None
 
 
-def each(f: Callable[..., Any], updates: Any, *others: Any) -> Any:
-    """The tree of updates with ``f(g, *leaf of the others)``; None stays."""
+One = Callable[[Any], Any]
+Two = Callable[[Any, Any], Any]
+
+
+def each(f: One, updates: Any) -> Any:
+    """The tree of updates with ``f(g)``; None stays."""
     gs, spec = flatten(updates, _none)
-    rows = [flatten(tree, _none)[0] for tree in others]
-    return spec.unflatten([None if g is None else f(g, *more) for g, *more in zip(gs, *rows, strict=True)])
+    return spec.unflatten([None if g is None else f(g) for g in gs])
 
 
-def kept(f: Callable[..., Any], updates: Any, slots: Any) -> Any:
+def along(f: Two, updates: Any, other: Any) -> Any:
+    """The tree of updates with ``f(g, leaf of the other)``; None stays."""
+    gs, spec = flatten(updates, _none)
+    others = flatten(other, _none)[0]
+    return spec.unflatten([None if g is None else f(g, x) for g, x in zip(gs, others, strict=True)])
+
+
+def kept(f: Two, updates: Any, slots: Any) -> Any:
     """The tree of slots with ``f(g, slot)``; the slot itself where there is no gradient."""
     gs, olds = flatten(updates, _none)[0], flatten(slots, _none)
     return olds[1].unflatten([m if g is None else f(g, m) for g, m in zip(gs, olds[0], strict=True)])
 
 
 def _zeros(params: Any) -> Any:
-    return arrayopt.tree.map(lambda p: namespace(p).zeros_like(p), params)
+    return each(_zero, params)
+
+
+def _zero(p: Any) -> Any:
+    return namespace(p).zeros_like(p)
 
 
 @rule()
@@ -139,8 +157,8 @@ def looks_at_first(_: World) -> Any:
     """Its Python looks at whether the first gradient is there."""
 
     def update(updates: Any, state: Any, params: Any = None) -> Any:
-        first = flatten(updates, _none)[0][:1]
-        return each(lambda g: g * (2 if first == [None] else 1), updates), state
+        first = flatten(updates, _none)[0][0]
+        return each(lambda g: g * (2 if first is None else 1), updates), state
 
     return then_down(update)
 
@@ -153,7 +171,7 @@ def raises_when_told(world: World) -> Any:
         new = kept(lambda g, m: m / 2 + g, updates, state)
         if world.failing:
             raise Boom("told to")
-        return each(lambda g, m: m * 1, updates, new), new
+        return along(lambda g, m: m * 1, updates, new), new
 
     return then_down(update, _zeros)
 
@@ -195,7 +213,7 @@ def prunes(world: World) -> Any:
     def update(updates: Any, state: Any, params: Any = None) -> Any:
         return each(lambda g: namespace(g).where(_mask(world, g), g, 0.0), updates), state
 
-    return arrayopt.chain(GradientTransformation(lambda params: (), update), arrayopt.sgd(0.1, momentum=0.9))
+    return arrayopt.chain(GradientTransformation(_nothing, update), arrayopt.sgd(0.1, momentum=0.9))
 
 
 @rule("numpy", "torch")
@@ -209,7 +227,7 @@ def anchored(world: World) -> Any:
 
     def update(updates: Any, state: Any, params: Any = None) -> Any:
         anchors = [world.held[i] for i in range(len(flatten(params, _none)[0]))]
-        return each(lambda g, a: (g + a) / 2, updates, anchors), state
+        return along(lambda g, a: (g + a) / 2, updates, anchors), state
 
     return then_down(update, init)
 
@@ -260,7 +278,7 @@ def odd_state(_: World) -> Any:
     def update(updates: Any, state: Any, params: Any = None) -> Any:
         m = kept(lambda g, m: m / 2 + g * state["f"] if state["flag"] else m - g, updates, state["m"])
         new = {"flag": not state["flag"], "k": state["k"] + 1, "f": state["f"] / 2, "tags": state["tags"], "m": m}
-        return each(lambda g, m: m * 1, updates, m), new
+        return along(lambda g, m: m * 1, updates, m), new
 
     return then_down(update, init)
 
@@ -297,7 +315,7 @@ def edits_state(_: World) -> Any:
             return m
 
         new = kept(one, updates, state)
-        return each(lambda g, m: m * 1, updates, new), new
+        return along(lambda g, m: m * 1, updates, new), new
 
     return then_down(update, _zeros)
 
@@ -307,11 +325,11 @@ def history(_: World) -> Any:
     """Every slot takes what another one held; the first is the gradient itself."""
 
     def init(params: Any) -> Any:
-        return tuple([arrayopt.tree.map(lambda p: namespace(p).zeros_like(p) + k, params) for k in range(3)])
+        return _zeros(params), each(lambda p: _zero(p) + 1, params), each(lambda p: _zero(p) + 2, params)
 
     def update(updates: Any, state: Any, params: Any = None) -> Any:
         first, second, third = state
-        out = each(lambda g, m: g - m, updates, third)
+        out = along(lambda g, m: g - m, updates, third)
         return out, (kept(lambda g, m: g, updates, first), first, second)
 
     return then_down(update, init)
@@ -322,10 +340,10 @@ def remembers_parameters(_: World) -> Any:
     """The state becomes the parameters as they were."""
 
     def init(params: Any) -> Any:
-        return arrayopt.tree.map(lambda p: p * 1, params)
+        return each(lambda p: p * 1, params)
 
     def update(updates: Any, state: Any, params: Any = None) -> Any:
-        return each(lambda g, m, p: g + (p - m), updates, state, params), params
+        return along(lambda g, d: g + d, updates, along(lambda p, m: p - m, params, state)), params
 
     return then_down(update, init)
 
@@ -344,7 +362,7 @@ def row_normalised(_: World) -> Any:
 
         return each(one, updates), state
 
-    return arrayopt.chain(GradientTransformation(lambda params: (), update), arrayopt.sgd(0.1, momentum=0.5))
+    return arrayopt.chain(GradientTransformation(_nothing, update), arrayopt.sgd(0.1, momentum=0.5))
 
 
 @rule()
@@ -361,7 +379,7 @@ def library_calls(_: World) -> Any:
 
         return each(one, updates), state
 
-    middle = GradientTransformation(lambda params: (), update)
+    middle = GradientTransformation(_nothing, update)
     return arrayopt.chain(arrayopt.clip_by_global_norm(1.0), middle, arrayopt.sgd(0.1, momentum=0.5))
 
 
@@ -374,7 +392,7 @@ def by_value(_: World) -> Any:
             return updates, state
         return each(lambda g: g * value, updates), state
 
-    tx = arrayopt.GradientTransformationExtraArgs(lambda params: (), update)
+    tx = arrayopt.GradientTransformationExtraArgs(_nothing, update)
     return arrayopt.chain(tx, _down())
 
 
@@ -385,7 +403,8 @@ def looks_at_values(_: World) -> Any:
     def update(updates: Any, state: Any, params: Any = None) -> Any:
         def one(g: Any) -> Any:
             xp = namespace(g)
-            return g / 2 if g.shape and float(xp.sum(xp.abs(g))) > 1 else g * 1
+            size: Any = xp.sum(xp.abs(g))
+            return g / 2 if g.shape and float(size) > 1 else g * 1
 
         return each(one, updates), kept(lambda g, m: m + g, updates, state)
 
@@ -409,7 +428,11 @@ def one_for_all(_: World) -> Any:
 
     def update(updates: Any, state: Any, params: Any = None) -> Any:
         known: dict[Any, Any] = {}
-        return each(lambda g: known.setdefault((tuple(g.shape), str(g.dtype)), g), updates), state
+
+        def one(g: Any) -> Any:
+            return known.setdefault((tuple(g.shape), str(g.dtype)), g)
+
+        return each(one, updates), state
 
     return then_down(update)
 
