@@ -70,7 +70,7 @@ class Trees(NamedTuple):
         a, b, c, _ = self.counts
         kinds = ("parameter", "gradient", "state", "argument")
         who = kinds[bisect_right((a, a + b, a + b + c), place)]
-        path = _strip(self.spec.paths()[place])
+        path = _strip(self.spec.path(place))
         return f"the {who} at {path}" if path else f"the {who}"
 
 

@@ -127,7 +127,6 @@ class _Bound:
 
         try:
             self.kernel: Callable[[int], None] = kernels.kernel(program)
-            kernels.settled()  # threads of ours wait by it
         except Exception as error:  # a program that Numba cannot compile is run by the library
             self.why_not = f"Numba cannot compile it: {type(error).__name__}: {error}"
             return
