@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from arrayopt.lift import lift
+from arrayopt.states import known
 from arrayopt.types import Array, OptState, Params, Updates
 
 TransformInitFn = Callable[[Params], OptState]
@@ -31,6 +32,24 @@ class GradientTransformationExtraArgs(GradientTransformation):
     """
 
     __slots__ = ()
+
+
+def remembering(
+    who: str, kind: type[Any], init: TransformInitFn, update: TransformUpdateFn
+) -> GradientTransformation:
+    """A transform whose state is looked at before each update.
+
+    Args:
+      who: its name, for messages.
+      kind: class of its state, a NamedTuple; the names of its counters begin with ``count``.
+      init: ``init(params) -> state``.
+      update: ``update(updates, state, params=None) -> (updates, state)``.
+    """
+
+    def checked(updates: Updates, state: OptState, params: Params = None) -> tuple[Updates, OptState]:
+        return update(updates, known(who, kind, state, updates), params)
+
+    return GradientTransformation(init, checked)
 
 
 class EmptyState(NamedTuple):

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from types import FrameType
 from typing import Any, cast
 
 from arrayopt import dtypes
+from arrayopt.answers import Asked
 from arrayopt.dispatch import prepare
 from arrayopt.types import Array, DType, Scalar, ScalarOrSchedule
 
@@ -60,7 +61,7 @@ def number(
       ValueError: it is not a scalar, not finite, or out of range.
     """
     if callable(value):
-        return cast(ScalarOrSchedule, value)
+        return value if isinstance(value, Asked) else Asked(speaker(), name, value)
     plain = _plain(name, value)
     if isinstance(plain, float) and not (low <= plain <= high and above < plain < below and math.isfinite(plain)):
         raise ValueError(f"{speaker()}: {name} must {_range(low, high, above, below)}; got {plain:g}.")
@@ -144,15 +145,15 @@ def flag(name: str, value: Any) -> bool:
     return value
 
 
-def function(name: str, value: Any) -> Callable[..., Any]:
-    """Something to be called.
+def function(name: str, value: Any) -> Asked:
+    """Something that is called for a number, and what it answers looked at.
 
     Raises:
-      TypeError: it cannot be.
+      TypeError: it cannot be called.
     """
     if not callable(value):
         raise TypeError(f"{speaker()}: {name} must be a function; got {type(value).__name__} {value!r}.")
-    return cast(Callable[..., Any], value)
+    return value if isinstance(value, Asked) else Asked(speaker(), name, value)
 
 
 def need_params(who: str, params: Any) -> None:

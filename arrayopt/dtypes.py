@@ -39,6 +39,21 @@ def is_inexact(dtype: DType) -> bool:
     return name(dtype) in _REALS or name(dtype) in _COMPLEX
 
 
+def is_integer(dtype: DType) -> bool:
+    """Whether it is an integer dtype, signed or not."""
+    return name(dtype).startswith(("int", "uint"))
+
+
+def is_python(dtype: DType) -> bool:
+    """Whether it is no dtype, but Python's own ``int`` or ``float``: so numbers are called that are recorded."""
+    return dtype in (int, float)
+
+
+def is_real(dtype: DType) -> bool:
+    """Whether it holds real numbers: integers, or floating-point numbers of any width."""
+    return is_integer(dtype) or "float" in name(dtype)
+
+
 def is_double(dtype: DType) -> bool:
     """Whether it is float64 or complex128."""
     return name(dtype) in _DOUBLE

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, cast
 
 from arrayopt import checks
-from arrayopt.base import GradientTransformation, GradientTransformationExtraArgs, init_empty_state
+from arrayopt.base import GradientTransformation, GradientTransformationExtraArgs, init_empty_state, remembering
 from arrayopt.dispatch import namespace
 from arrayopt.lift import check_scalar, counter, lift, parameters, zeros_slot
 from arrayopt.numerics import abs2, at, at_least, ema, mean, real, rms, safe_increment, spread, sqrt, total
@@ -133,7 +133,7 @@ def scale_by_factored_rms(
         u, v_row, v_col, v = lift(who, _factored, updates, *slots, params=params, d=d, **words)
         return u, FactoredState(safe_increment(state.count), v_row, v_col, v)
 
-    return GradientTransformation(init, update)
+    return remembering(who, FactoredState, init, update)
 
 
 def _slots(leaf: Array, axes: tuple[int, int] | None) -> tuple[Array, Array, Array]:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from arrayopt import checks
 from arrayopt.base import GradientTransformationExtraArgs, with_extra_args_support
+from arrayopt.states import known
 from arrayopt.tree.align import subtrees
 from arrayopt.tree.structure import flatten
 from arrayopt.types import MaskOrFn, Params, Tree, Updates
@@ -61,6 +62,7 @@ def masked(
     def update(
         updates: Updates, state: MaskedState, params: Params = None, **extra_args: Any
     ) -> tuple[Updates, MaskedState]:
+        state = known(who, MaskedState, state, updates)
         made = made_for(updates if params is None else params)
         seen = _hidden(who, made, updates)
         seen_params = None if params is None else _hidden(who, made, params)
