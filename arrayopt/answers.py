@@ -36,9 +36,7 @@ class Asked:
         if isinstance(answer, (int, float)) and not isinstance(answer, bool) and not is_array(answer):
             return answer
         if not is_array(answer) or not dtypes.is_real(answer.dtype):
-            raise TypeError(
-                f"{self}must answer with a real number or a 0-d array; got {described(answer)}."
-            )
+            raise TypeError(f"{self}must answer with a real number or a 0-d array; got {described(answer)}.")
         if tuple(answer.shape) != ():
             raise ValueError(f"{self}must answer with a scalar; got an array of shape {tuple(answer.shape)}.")
         return self._of_library(answer, bare(k))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from arrayopt.checks import transform
 from arrayopt.lift import lift
 from arrayopt.states import known
 from arrayopt.types import Array, OptState, Params, Updates
@@ -76,6 +77,9 @@ def with_extra_args_support(tx: Any) -> GradientTransformationExtraArgs:
     Returns:
       ``tx`` itself if it takes extra arguments already, else a transform with its state.
 
+    Raises:
+      TypeError: ``tx`` has not ``init`` and ``update``.
+
     Example:
       >>> import arrayopt, numpy as np
       >>> tx = arrayopt.with_extra_args_support(arrayopt.scale(2.0))
@@ -84,6 +88,7 @@ def with_extra_args_support(tx: Any) -> GradientTransformationExtraArgs:
     """
     if isinstance(tx, GradientTransformationExtraArgs):
         return tx
+    transform("a transform", tx)
     if takes_extra_args(tx):
         return GradientTransformationExtraArgs(tx.init, tx.update)
 

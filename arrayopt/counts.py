@@ -13,7 +13,7 @@ class Count:
     """A 0-d integer array that counts steps, for a schedule to compute with.
 
     It is an integer to index and compare with, and stays one in arithmetic with integers. With Python floats, and
-    divided, it is computed with in the widest real dtype at hand: some libraries would take their default dtype, which
+    divided, it is computed with in the widest real dtype at hand: some libraries take their default dtype, which
     may have 16 bits, others refuse. Whatever else is asked of it, the array answers.
 
     Attributes:

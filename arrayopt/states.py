@@ -53,7 +53,9 @@ def _counter(what: str, count: Any, like: Any) -> Any:
         if same_library(count, like):
             return count
         if library(count) != "numpy":
-            raise TypeError(f"{what} must be of the gradients' library, {library(like)}; got one of {library(count)}.")
+            raise TypeError(
+                f"{what} must be of the gradients' library, {library(like)}; got one of {library(count)}."
+            )
         count = int(count)
     zero = backend(like).counter(like)
     return backend(zero).settle(zero + (min(count, GREATEST) if type(count) is int else count))
