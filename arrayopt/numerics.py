@@ -13,7 +13,7 @@ from typing import Any, TypeVar, cast
 from arrayopt import dtypes
 from arrayopt.answers import asked, stepping
 from arrayopt.counts import bare
-from arrayopt.dispatch import backend, is_recorded, namespace
+from arrayopt.dispatch import backend, is_array, is_recorded, namespace
 from arrayopt.types import Array, Scalar, ScalarOrSchedule
 
 X = TypeVar("X")  # a number or an array
@@ -187,6 +187,11 @@ def real(count: Any) -> Any:
     if _is_number(count):
         return float(count)
     return namespace(count).astype(bare(count), backend(count).wide())
+
+
+def meeting(count: Any, *held: Scalar) -> list[Any]:
+    """Numbers and arrays that a schedule holds, as they can meet the count: arrays are read anew in each step."""
+    return [backend(count).receive(x) if is_array(x) and is_array(count) else x for x in held]
 
 
 def at(count: Any, **hyper: ScalarOrSchedule) -> dict[str, Any]:

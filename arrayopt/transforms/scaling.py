@@ -11,8 +11,8 @@ from arrayopt.numerics import at, safe_increment
 from arrayopt.types import Array, Counter, OptState, Params, Scalar, ScalarOrSchedule, Schedule, Updates
 
 
-def _times(g: Array, *, step_size: Scalar) -> Array:
-    return step_size * g
+def _times(g: Array, *, step_size: Scalar, sign: int = 1) -> Array:
+    return sign * step_size * g
 
 
 def scale(step_size: Scalar) -> GradientTransformation:
@@ -42,7 +42,7 @@ def _scaled(name: str, factor: Scalar, sign: int = 1) -> GradientTransformation:
     def update(updates: Updates, state: OptState, params: Params = None) -> tuple[Updates, OptState]:
         del params
         check_scalar(who, name, factor, updates)
-        return lift(who, _times, updates, step_size=sign * factor), state
+        return lift(who, _times, updates, step_size=factor, sign=sign), state
 
     return GradientTransformation(init_empty_state, update)
 
@@ -90,8 +90,8 @@ def _scheduled(schedule: Schedule, sign: int = 1) -> GradientTransformation:
         updates: Updates, state: ScaleByScheduleState, params: Params = None
     ) -> tuple[Updates, ScaleByScheduleState]:
         del params
-        factor = sign * at(state.count, rate=schedule)["rate"]
-        return lift(who, _times, updates, step_size=factor), ScaleByScheduleState(safe_increment(state.count))
+        new = lift(who, _times, updates, **at(state.count, step_size=schedule), sign=sign)
+        return new, ScaleByScheduleState(safe_increment(state.count))
 
     return remembering(who, ScaleByScheduleState, init, update)
 
