@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 from arrayopt import dtypes
-from arrayopt.answers import asked, stepping
+from arrayopt.answers import asked, described, stepping
 from arrayopt.counts import bare
 from arrayopt.dispatch import backend, is_array, is_recorded, namespace
 from arrayopt.types import Array, Scalar, ScalarOrSchedule
@@ -171,6 +171,9 @@ def safe_increment(count: Any) -> Any:
     Args:
       count: 0-d array of an integer dtype, or a Python int.
 
+    Raises:
+      TypeError: it is neither.
+
     Example:
       >>> import arrayopt, numpy as np
       >>> arrayopt.safe_increment(np.asarray(2**31 - 1, dtype=np.int32))
@@ -178,7 +181,11 @@ def safe_increment(count: Any) -> Any:
     """
     if type(count) is int:
         return count + (count < GREATEST)
+    if not is_array(count) or not dtypes.is_integer(count.dtype):
+        raise TypeError(f"safe_increment: count must be an integer or an array of integers; got {described(count)}.")
     xp = namespace(count)
+    if dtypes.is_python(count.dtype):  # recorded
+        count = xp.astype(count, xp.int32)
     return backend(count).settle(count + xp.astype(count < xp.iinfo(count.dtype).max, count.dtype))
 
 

@@ -37,16 +37,16 @@ def known(who: str, kind: type[Any], state: OptState, updates: Updates) -> OptSt
     for name in names:
         if name.startswith("count"):
             old = getattr(state, name)
-            new = _counter(f"{who}: {kind.__name__}.{name}", old, like)
+            new = _counter(who, f"{kind.__name__}.{name}", old, like)
             if new is not old:
                 found[name] = new
     return state._replace(**found) if found else state
 
 
-def _counter(what: str, count: Any, like: Any) -> Any:
+def _counter(who: str, what: str, count: Any, like: Any) -> Any:
     is_plain = type(count) is int and count >= 0
     if not is_plain and not (is_array(count) and tuple(count.shape) == () and dtypes.is_integer(count.dtype)):
-        raise TypeError(f"{what} must be a 0-d integer array; got {described(count)}.")
+        raise TypeError(f"{who}: {what} must be a 0-d integer array; got {described(count)}.")
     if not is_array(like):
         return count
     if not is_plain and not dtypes.is_python(count.dtype):
@@ -54,7 +54,8 @@ def _counter(what: str, count: Any, like: Any) -> Any:
             return count
         if library(count) != "numpy":
             raise TypeError(
-                f"{what} must be of the gradients' library, {library(like)}; got one of {library(count)}."
+                f"{who}: all arrays must be of one library; {what} is of {library(count)}, "
+                f"the gradients of {library(like)}."
             )
         count = int(count)
     zero = backend(like).counter(like)

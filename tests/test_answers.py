@@ -234,7 +234,9 @@ def test_an_answer_of_another_library_is_refused(library: Library) -> None:
         pytest.skip("its own")
     x = library.asarray([1.0], "float32")
     tx = arrayopt.sgd(lambda k: torch.tensor(0.1))
-    with pytest.raises(TypeError, match=rf"^sgd: learning_rate must answer .* library, {library.name}; got .* torch\.$"):
+    with pytest.raises(
+        TypeError, match=rf"^sgd: learning_rate must answer .* library, {library.name}; got .* torch\.$"
+    ):
         tx.update(x, tx.init(x))
 
 
@@ -268,12 +270,16 @@ def test_counts_are_shown_and_copied_as_their_arrays() -> None:
 def test_the_default_device_moves_no_counter() -> None:
     torch = pytest.importorskip("torch")
     x = torch.ones(2, device="cpu")
-    for make in (arrayopt.adam, arrayopt.adamw, arrayopt.contrib.ademamix, arrayopt.adafactor, arrayopt.contrib.adopt):
+    for make in (
+        arrayopt.adam,
+        arrayopt.adamw,
+        arrayopt.contrib.ademamix,
+        arrayopt.adafactor,
+        arrayopt.contrib.adopt,
+    ):
         tx = make(arrayopt.warmup_cosine_decay_schedule(0.0, 1.0, 2, 4))
         with default(device="meta"):
             state = tx.init(x)
             u, state = tx.update(x, state, x)
         assert {leaf.device.type for leaf in arrayopt.tree.flatten(state)[0]} == {"cpu"}
         assert u.device.type == "cpu"
-
-

@@ -102,7 +102,9 @@ BAD: dict[str, Any] = {
 @pytest.mark.parametrize("name", RULES)
 def test_a_counter_that_is_no_integer_is_refused(name: str, what: str, library: Library) -> None:
     tx, p, state = begun(RULES[name], library)
-    message = rf"^{'adam' if name == 'masked' else name}: \w+State\w*\.count\w* must be a 0-d integer array; got .+\.$"
+    message = (
+        rf"^{'adam' if name == 'masked' else name}: \w+State\w*\.count\w* must be a 0-d integer array; got .+\.$"
+    )
     if name == "adamw":
         message = message.replace(r"\w+State\w*", r"\w+")
     with pytest.raises(TypeError, match=message):
@@ -113,7 +115,9 @@ def test_a_counter_that_is_no_integer_is_refused(name: str, what: str, library: 
 @pytest.mark.parametrize("name", HAVE_STATE)
 def test_what_is_no_state_is_refused(name: str, what: Any, library: Library) -> None:
     tx, p, state = begun(HAVE_STATE[name], library)
-    with pytest.raises((TypeError, ValueError), match=rf"^{name}: the state must be a .+; got .+\. Call init first\.$"):
+    with pytest.raises(
+        (TypeError, ValueError), match=rf"^{name}: the state must be a .+; got .+\. Call init first\.$"
+    ):
         tx.update(p, what, p)
     if type(state) is tuple:
         for i, part in enumerate(state):
@@ -135,7 +139,7 @@ def test_counters_of_another_library_are_refused(library: Library) -> None:
     if library.name == "torch":
         pytest.skip("its own")
     tx, p, state = begun(RULES["adam"], library)
-    with pytest.raises(TypeError, match=rf"^adam: ScaleByAdamState\.count must be .* {library.name}; got .* torch\.$"):
+    with pytest.raises(TypeError, match=rf"^adam: all arrays .*State\.count is of torch, .* {library.name}\.$"):
         tx.update(p, with_counts(state, lambda n: torch.tensor(n)), p)
 
 
@@ -173,5 +177,36 @@ def test_such_states_compile(library: Library) -> None:
         assert tree.allclose(got, wanted, rtol=1e-6, atol=0)
 
 
+def test_a_list_of_states_is_a_tuple(library: Library) -> None:
+    tx, p, state = begun(RULES["adam"], library)
+    wanted, after = tx.update(p, state, p)
+    got, new = tx.update(p, list(state), p)
+    assert tree.allclose(got, wanted, rtol=0, atol=0)
+    assert type(new) is type(after)
+    _, new = arrayopt.fused_step(tx)(tree.map(lambda x: x + 0, p), p, list(state))
+    assert int(new[0].count) == 4
+
+
+def test_a_rule_without_checks_takes_ints_too(library: Library) -> None:
+    from arrayopt.lift import counter, lift, slots_like
+    from arrayopt.numerics import at, ema, safe_increment
+
+    def update(updates: Any, state: Any, params: Any = None) -> Any:
+        u, m = lift(
+            "mine", lambda g, m, b: (ema(m, g, b),) * 2, updates, state[1], **at(state[0], b=lambda k: 0.5**k)
+        )
+        return u, (safe_increment(state[0]), m)
+
+    tx = arrayopt.GradientTransformation(lambda p: (counter(p), slots_like("mine", p)), update)
+    p = library.asarray([1.0, -2.0], "float32")
+    _, (count, m) = tx.update(p, (2, p), p)
+    assert count == 3
+    _, (count, _) = arrayopt.fused_step(tx)(p + 0, p, (2, m + 0))
+    assert int(count) == 3
+
+
 def test_safe_increment_takes_ints() -> None:
+    for bad in (1.5, None, np.asarray(1.5), "1"):
+        with pytest.raises(TypeError, match=r"^safe_increment: count must be an integer .*; got"):
+            arrayopt.safe_increment(bad)
     assert [arrayopt.safe_increment(n) for n in (0, 2**31 - 2, 2**31 - 1)] == [1, 2**31 - 1, 2**31 - 1]

@@ -40,7 +40,7 @@ def chain(*transforms: Any) -> GradientTransformationExtraArgs:
     def update(
         updates: Updates, state: OptState, params: Params = None, **extra_args: Any
     ) -> tuple[Updates, OptState]:
-        if not isinstance(state, tuple) or len(cast(Any, state)) != len(links):
+        if not isinstance(state, (tuple, list)) or len(cast(Any, state)) != len(links):
             raise ValueError(
                 f"{who}: the state must be a tuple of {len(links)}; got {_size(state)}. Call init first."
             )
@@ -54,4 +54,4 @@ def chain(*transforms: Any) -> GradientTransformationExtraArgs:
 
 
 def _size(state: Any) -> str:
-    return f"one of {len(cast(Any, state))}" if isinstance(state, tuple) else type(state).__name__
+    return f"one of {len(cast(Any, state))}" if isinstance(state, (tuple, list)) else type(state).__name__
