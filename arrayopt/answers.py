@@ -8,7 +8,7 @@ from typing import Any
 from arrayopt import dtypes
 from arrayopt.counts import bare
 from arrayopt.dispatch import backend, is_array, is_recorded, library, same_library
-from arrayopt.types import Array, Scalar
+from arrayopt.types import Scalar
 
 
 class Asked:
@@ -32,8 +32,8 @@ class Asked:
           TypeError: it is something else.
           ValueError: it is an array, but not 0-d.
         """
-        answer = bare(self.function(k, *rest))
-        if isinstance(answer, (int, float)) and not isinstance(answer, bool) and not is_array(answer):
+        answer: Any = bare(self.function(k, *rest))
+        if type(answer) is int or type(answer) is float:
             return answer
         if not is_array(answer) or not dtypes.is_real(answer.dtype):
             raise TypeError(f"{self}must answer with a real number or a 0-d array; got {described(answer)}.")
@@ -41,11 +41,12 @@ class Asked:
             raise ValueError(f"{self}must answer with a scalar; got an array of shape {tuple(answer.shape)}.")
         return self._of_library(answer, bare(k))
 
-    def _of_library(self, answer: Array, k: Any) -> Scalar:
+    def _of_library(self, answer: Any, k: Any) -> Scalar:
         if not is_array(k) or same_library(answer, k):
-            return answer
+            found: Scalar = answer
+            return found
         if library(answer) == "numpy":
-            return float(answer)  # type: ignore[arg-type]
+            return float(answer)
         raise TypeError(
             f"{self}must answer with a number or an array of the gradients' library, {library(k)}; "
             f"got one of {library(answer)}."

@@ -8,6 +8,8 @@ from typing import Any
 
 from arrayopt import dtypes
 
+_ops: Any = operator  # whose types do not all say what they are
+
 
 class Count:
     """A 0-d integer array that counts steps, for a schedule to compute with.
@@ -58,64 +60,64 @@ class Count:
         return bare(self._meets(op, other))
 
     def __add__(self, other: Any) -> Any:
-        return self._meets(operator.add, other)
+        return self._meets(_ops.add, other)
 
     def __radd__(self, other: Any) -> Any:
-        return self._meets(operator.add, other, flipped=True)
+        return self._meets(_ops.add, other, flipped=True)
 
     def __sub__(self, other: Any) -> Any:
-        return self._meets(operator.sub, other)
+        return self._meets(_ops.sub, other)
 
     def __rsub__(self, other: Any) -> Any:
-        return self._meets(operator.sub, other, flipped=True)
+        return self._meets(_ops.sub, other, flipped=True)
 
     def __mul__(self, other: Any) -> Any:
-        return self._meets(operator.mul, other)
+        return self._meets(_ops.mul, other)
 
     def __rmul__(self, other: Any) -> Any:
-        return self._meets(operator.mul, other, flipped=True)
+        return self._meets(_ops.mul, other, flipped=True)
 
     def __truediv__(self, other: Any) -> Any:
-        return self._meets(operator.truediv, other, real=True)
+        return self._meets(_ops.truediv, other, real=True)
 
     def __rtruediv__(self, other: Any) -> Any:
-        return self._meets(operator.truediv, other, flipped=True, real=True)
+        return self._meets(_ops.truediv, other, flipped=True, real=True)
 
     def __floordiv__(self, other: Any) -> Any:
-        return self._meets(operator.floordiv, other)
+        return self._meets(_ops.floordiv, other)
 
     def __rfloordiv__(self, other: Any) -> Any:
-        return self._meets(operator.floordiv, other, flipped=True)
+        return self._meets(_ops.floordiv, other, flipped=True)
 
     def __mod__(self, other: Any) -> Any:
-        return self._meets(operator.mod, other)
+        return self._meets(_ops.mod, other)
 
     def __rmod__(self, other: Any) -> Any:
-        return self._meets(operator.mod, other, flipped=True)
+        return self._meets(_ops.mod, other, flipped=True)
 
     def __pow__(self, other: Any) -> Any:
-        return self._meets(operator.pow, other)
+        return self._meets(_ops.pow, other)
 
     def __rpow__(self, other: Any) -> Any:
-        return self._meets(operator.pow, other, flipped=True)
+        return self._meets(_ops.pow, other, flipped=True)
 
     def __lt__(self, other: Any) -> Any:
-        return self._compared(operator.lt, other)
+        return self._compared(_ops.lt, other)
 
     def __le__(self, other: Any) -> Any:
-        return self._compared(operator.le, other)
+        return self._compared(_ops.le, other)
 
     def __gt__(self, other: Any) -> Any:
-        return self._compared(operator.gt, other)
+        return self._compared(_ops.gt, other)
 
     def __ge__(self, other: Any) -> Any:
-        return self._compared(operator.ge, other)
+        return self._compared(_ops.ge, other)
 
     def __eq__(self, other: object) -> Any:
-        return self._compared(operator.eq, other)
+        return self._compared(_ops.eq, other)
 
     def __ne__(self, other: object) -> Any:
-        return self._compared(operator.ne, other)
+        return self._compared(_ops.ne, other)
 
     __hash__ = object.__hash__
 
@@ -129,10 +131,10 @@ class Count:
         return self._again(abs(self.array))
 
     def __and__(self, other: Any) -> Any:
-        return self._meets(operator.and_, other)
+        return self._meets(_ops.and_, other)
 
     def __or__(self, other: Any) -> Any:
-        return self._meets(operator.or_, other)
+        return self._meets(_ops.or_, other)
 
     def __invert__(self) -> Any:
         return self._again(~self.array)
@@ -179,9 +181,10 @@ class PosingCount(Count):
 
     __slots__ = ()
 
-    @property
-    def __class__(self) -> type[Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        return type(self.array)
+    def _of_array(self) -> Any:
+        return self.array.__class__
+
+    __class__: Any = property(_of_array)
 
 
 def bare(x: Any) -> Any:

@@ -27,7 +27,8 @@ def known(who: str, kind: type[Any], state: OptState, updates: Updates) -> OptSt
       TypeError: it is no such state, a counter is no integer, or one of another library.
     """
     names: tuple[str, ...] = kind._fields
-    if not isinstance(state, kind) and not set(names) <= set(getattr(type(state), "_fields", ())):
+    fields: tuple[str, ...] = getattr(state, "_fields", ())
+    if not isinstance(state, kind) and not set(names) <= set(fields):
         raise TypeError(
             f"{who}: the state must be a {kind.__name__} of {', '.join(names)}; got {described(state)}. "
             f"Call init first."
@@ -43,9 +44,17 @@ def known(who: str, kind: type[Any], state: OptState, updates: Updates) -> OptSt
     return state._replace(**found) if found else state
 
 
+def _is_int(x: Any) -> bool:
+    return type(x) is int
+
+
+def _is_counter(x: Any) -> bool:
+    return is_array(x) and tuple(x.shape) == () and dtypes.is_integer(x.dtype)
+
+
 def _counter(who: str, what: str, count: Any, like: Any) -> Any:
-    is_plain = type(count) is int and count >= 0
-    if not is_plain and not (is_array(count) and tuple(count.shape) == () and dtypes.is_integer(count.dtype)):
+    is_plain = _is_int(count) and count >= 0
+    if not is_plain and not _is_counter(count):
         raise TypeError(f"{who}: {what} must be a 0-d integer array; got {described(count)}.")
     if not is_array(like):
         return count
@@ -59,4 +68,4 @@ def _counter(who: str, what: str, count: Any, like: Any) -> Any:
             )
         count = int(count)
     zero = backend(like).counter(like)
-    return backend(zero).settle(zero + (min(count, GREATEST) if type(count) is int else count))
+    return backend(zero).settle(zero + (min(count, GREATEST) if _is_int(count) else count))

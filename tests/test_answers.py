@@ -80,7 +80,8 @@ def torch_rates(schedule: Callable[[Any], Any], transformed: Callable[[Any], Any
 def compiled(update: Callable[..., Any]) -> Callable[..., Any]:
     torch = pytest.importorskip("torch")
     torch._dynamo.reset()  # it compiles so many optimizers in a process, and no more
-    return torch.compile(update, fullgraph=True, backend="aot_eager")
+    found: Callable[..., Any] = torch.compile(update, fullgraph=True, backend="aot_eager")
+    return found
 
 
 @contextmanager
@@ -121,7 +122,7 @@ def of_torch() -> dict[str, Callable[[Any], Any]]:
     }
 
 
-WANTED = {
+WANTED: dict[str, Any] = {
     "where": [0.1, 0.1, 0.2, 0.2],
     "cos": [math.cos(0.1 * k) for k in range(4)],
     "clamp": [0.0, 0.1, 0.2, 0.25],
@@ -193,7 +194,7 @@ def test_schedules_of_optax_are_taken() -> None:
             np.testing.assert_allclose(u, v, rtol=1e-6, atol=1e-8)  # compiled, and not
 
 
-BAD = {
+BAD: dict[str, tuple[Any, type[Exception], str]] = {
     "nothing": (lambda k: None, TypeError, r"must answer with a real number or a 0-d array; got NoneType None\."),
     "text": (lambda k: "0.1", TypeError, r"must answer with a real number or a 0-d array; got str 0\.1\."),
     "a bool": (lambda k: True, TypeError, r"must answer with a real number or a 0-d array; got bool True\."),
@@ -216,9 +217,7 @@ def test_an_answer_that_is_no_number_is_refused(what: str, fused: bool, library:
         "adam: b1": arrayopt.adam(0.1, b1=answer),
         "scale_by_schedule: step_size_fn": arrayopt.scale_by_schedule(answer),
         "adafactor: eps": arrayopt.adafactor(0.1, eps=answer),
-        "scale_by_factored_rms: decay_rate_fn": arrayopt.scale_by_factored_rms(
-            decay_rate_fn=lambda i, c, answer=answer: answer(i)
-        ),
+        "scale_by_factored_rms: decay_rate_fn": arrayopt.scale_by_factored_rms(decay_rate_fn=lambda i, c: answer(i)),
         "adopt: clip_value_fn": arrayopt.contrib.adopt(0.1, clip_value_fn=answer),
     }.items():
         with pytest.raises(kind, match=f"^{name} {message}$"):

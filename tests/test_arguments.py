@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,18 +22,19 @@ NO_TRANSFORMS: dict[str, tuple[Any, str]] = {
     "a list": ([arrayopt.scale(1.0)], r"got list .*\. Write chain\(\*transforms\)\."),
     "a factory": (arrayopt.adam, r"got function .*\. Call adam to make one\."),
     "a class": (arrayopt.GradientTransformation, r"got type .*\. Call GradientTransformation to make one\."),
-    "half of one": (type("Half", (), {"init": lambda self: None})(), r"got Half .*\."),
+    "half of one": (SimpleNamespace(init=len), r"got SimpleNamespace .*\."),
 }
 
 
 @pytest.mark.parametrize("what", NO_TRANSFORMS)
 def test_what_is_no_transform_is_refused(what: str) -> None:
     value, got = NO_TRANSFORMS[what]
-    for who, make in {
+    makes: dict[str, Callable[[], Any]] = {
         "chain: transform 1": lambda: arrayopt.chain(arrayopt.identity(), value),
         "masked: inner": lambda: arrayopt.masked(value, True),
         "with_extra_args_support: a transform": lambda: arrayopt.with_extra_args_support(value),
-    }.items():
+    }
+    for who, make in makes.items():
         with pytest.raises(TypeError, match=f"^{who} must have init and update; {got}$"):
             make()
 
@@ -124,7 +126,8 @@ def test_a_state_of_shapes_comes_from_eval_shape() -> None:
 
 
 def test_numbers_of_another_byte_order_are_numbers() -> None:
-    for number in (np.asarray(0.5, ">f4"), np.float32(0.5), np.longdouble(0.5), np.asarray(0.5, ">f8")):
+    numbers: list[Any] = [np.asarray(0.5, ">f4"), np.float32(0.5), np.longdouble(0.5), np.asarray(0.5, ">f8")]
+    for number in numbers:
         assert arrayopt.sgd(number).update(X, arrayopt.sgd(0.1).init(X))[0].tolist() == [-0.5, -0.5]
 
 

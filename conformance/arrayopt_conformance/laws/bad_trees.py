@@ -42,7 +42,9 @@ def _assert_refused_or_unheeded(
     if not refused(make, what, lambda: done.append(tx.update(gs, state, params)), *names):
         ((us, new),) = done
         assert_alike(us, gs, f"with {what}, the update")
-        assert kinds(new) == kinds(state if becomes is None else becomes), f"with {what}, the state becomes {kinds(new)}"
+        assert kinds(new) == kinds(state if becomes is None else becomes), (
+            f"with {what}, the state becomes {kinds(new)}"
+        )
     assert snapshot((gs, state, params)) == before, f"{what} is written to"
 
 
