@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
+from arrayopt.counts import PosingCount
 from arrayopt.layout import Layout
 from arrayopt.types import Array, DType, Namespace
 
@@ -55,6 +56,10 @@ class Backend:
     def wide(self) -> DType:
         """The widest real dtype a 0-d array can have: schedules are computed in it."""
         return self.xp.float64
+
+    def stepping(self, count: Any) -> Any:
+        """A step count as a schedule is given it: an integer that meets Python floats in the widest real dtype."""
+        return PosingCount(count, self)
 
     def settle(self, x: Any) -> Array:
         """``x`` as an array, where arithmetic on 0-d arrays may have made it a scalar."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from arrayopt.checks import transform
 from arrayopt.lift import lift
+from arrayopt.states import known
 from arrayopt.types import Array, OptState, Params, Updates
 
 TransformInitFn = Callable[[Params], OptState]
@@ -33,6 +35,24 @@ class GradientTransformationExtraArgs(GradientTransformation):
     __slots__ = ()
 
 
+def remembering(
+    who: str, kind: type[Any], init: TransformInitFn, update: TransformUpdateFn
+) -> GradientTransformation:
+    """A transform whose state is looked at before each update.
+
+    Args:
+      who: its name, for messages.
+      kind: class of its state, a NamedTuple; the names of its counters begin with ``count``.
+      init: ``init(params) -> state``.
+      update: ``update(updates, state, params=None) -> (updates, state)``.
+    """
+
+    def checked(updates: Updates, state: OptState, params: Params = None) -> tuple[Updates, OptState]:
+        return update(updates, known(who, kind, state, updates), params)
+
+    return GradientTransformation(init, checked)
+
+
 class EmptyState(NamedTuple):
     """The state of a transform that remembers nothing."""
 
@@ -57,6 +77,9 @@ def with_extra_args_support(tx: Any) -> GradientTransformationExtraArgs:
     Returns:
       ``tx`` itself if it takes extra arguments already, else a transform with its state.
 
+    Raises:
+      TypeError: ``tx`` has not ``init`` and ``update``.
+
     Example:
       >>> import arrayopt, numpy as np
       >>> tx = arrayopt.with_extra_args_support(arrayopt.scale(2.0))
@@ -65,6 +88,7 @@ def with_extra_args_support(tx: Any) -> GradientTransformationExtraArgs:
     """
     if isinstance(tx, GradientTransformationExtraArgs):
         return tx
+    transform("a transform", tx)
     if takes_extra_args(tx):
         return GradientTransformationExtraArgs(tx.init, tx.update)
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from types import FrameType
 from typing import Any, cast
 
 from arrayopt import dtypes
+from arrayopt.answers import Asked, described
 from arrayopt.dispatch import prepare
 from arrayopt.types import Array, DType, Scalar, ScalarOrSchedule
 
@@ -60,7 +61,7 @@ def number(
       ValueError: it is not a scalar, not finite, or out of range.
     """
     if callable(value):
-        return cast(ScalarOrSchedule, value)
+        return value if isinstance(value, Asked) else Asked(speaker(), name, value)
     plain = _plain(name, value)
     if isinstance(plain, float) and not (low <= plain <= high and above < plain < below and math.isfinite(plain)):
         raise ValueError(f"{speaker()}: {name} must {_range(low, high, above, below)}; got {plain:g}.")
@@ -76,6 +77,8 @@ def _plain(name: str, value: Any) -> Scalar:
         )
     if tuple(value.shape) != ():
         raise ValueError(f"{speaker()}: {name} must be a scalar; got an array of shape {tuple(value.shape)}.")
+    if not dtypes.is_real(value.dtype):
+        raise TypeError(f"{speaker()}: {name} must be a real number; got {described(value)}.")
     return float(value) if type(value).__module__.split(".")[0] in ("numpy", "ml_dtypes") else cast(Array, value)
 
 
@@ -122,15 +125,42 @@ def steps(name: str, value: Any) -> float:
 def slot_dtype(name: str, value: DType | None) -> str | None:
     """The dtype of a slot, by name; None leaves it to the parameter's.
 
+    Python's ``float`` is float64, as in the Array API. A complex parameter has a complex slot of that precision.
+
     Raises:
-      TypeError: it is no floating-point dtype.
+      TypeError: it is no real floating-point dtype.
     """
     if value is None:
         return None
+    if value is float:
+        return "float64"
     if not isinstance(value, Hashable) or not dtypes.is_inexact(value):
         got = dtypes.name(value) if isinstance(value, Hashable) else type(value).__name__
-        raise TypeError(f"{speaker()}: {name} must be a floating-point dtype; got {got}.")
+        kinds = f"one of {', '.join(dtypes.REALS)}" if "float" in got else "a floating-point dtype"
+        raise TypeError(f"{speaker()}: {name} must be {kinds}; got {got}.")
+    if dtypes.is_complex(value):
+        raise TypeError(
+            f"{speaker()}: {name} must be real, complex parameters have complex slots of that precision; "
+            f"got {dtypes.name(value)}."
+        )
     return dtypes.name(value)
+
+
+def transform(what: str, value: Any) -> Any:
+    """A transform, ours or Optax's: anything with ``init`` and ``update``.
+
+    Raises:
+      TypeError: it is none; the message says how one is made of it, where that can be guessed.
+    """
+    parts = [getattr(value, part, None) for part in ("init", "update")]
+    if isinstance(value, type) or not all(map(callable, parts)):
+        hint = ""
+        if isinstance(value, (list, tuple)):
+            hint = " Write chain(*transforms)."
+        elif callable(value):
+            hint = f" Call {getattr(value, '__name__', 'it')} to make one."
+        raise TypeError(f"{speaker()}: {what} must have init and update; got {described(value)}.{hint}")
+    return value
 
 
 def flag(name: str, value: Any) -> bool:
@@ -144,15 +174,15 @@ def flag(name: str, value: Any) -> bool:
     return value
 
 
-def function(name: str, value: Any) -> Callable[..., Any]:
-    """Something to be called.
+def function(name: str, value: Any) -> Asked:
+    """Something that is called for a number, and what it answers looked at.
 
     Raises:
-      TypeError: it cannot be.
+      TypeError: it cannot be called.
     """
     if not callable(value):
         raise TypeError(f"{speaker()}: {name} must be a function; got {type(value).__name__} {value!r}.")
-    return cast(Callable[..., Any], value)
+    return value if isinstance(value, Asked) else Asked(speaker(), name, value)
 
 
 def need_params(who: str, params: Any) -> None:

@@ -11,6 +11,7 @@ from typing import Any, cast
 import array_api_compat
 
 from arrayopt.backend import Backend
+from arrayopt.counts import Count
 from arrayopt.types import Namespace
 
 _namespaces: dict[type[Any], Namespace] = {}
@@ -26,6 +27,8 @@ def namespace(x: object) -> Namespace:
     """
     found = _namespaces.get(type(x))
     if found is None:
+        if isinstance(x, Count):  # which may be of any library
+            return namespace(x.array)
         module: Any = array_api_compat.array_namespace(cast(Any, x))
         found = _namespaces[type(x)] = module
     return found
@@ -47,6 +50,11 @@ def introduce(kind: type[Any], namespace: Any, backend: Backend) -> None:
     """Makes a type of arrays known that belongs to no library: those that record."""
     _namespaces[kind] = namespace
     _introduced[kind] = backend
+
+
+def is_recorded(x: Any) -> bool:
+    """Whether ``x`` is an array that records what is computed with it."""
+    return type(x) in _introduced
 
 
 def is_array(x: Any) -> bool:

@@ -6,8 +6,8 @@ from typing import Any
 
 from arrayopt.types import DType
 
-_REALS = ("float16", "bfloat16", "float32", "float64")
-_COMPLEX = ("complex64", "complex128")
+REALS = ("float16", "bfloat16", "float32", "float64")
+COMPLEX = ("complex64", "complex128")
 _DOUBLE = frozenset({"float64", "complex128"})
 _names: dict[tuple[type[Any], Any], str] = {}  # by type too: equal hashes of two libraries' dtypes must not meet
 
@@ -31,12 +31,39 @@ def _spell(dtype: DType) -> str:
 
 def is_complex(dtype: DType) -> bool:
     """Whether it is complex64 or complex128."""
-    return name(dtype) in _COMPLEX
+    return name(dtype) in COMPLEX
 
 
 def is_inexact(dtype: DType) -> bool:
     """Whether it is a floating-point or complex dtype that arrayopt computes with."""
-    return name(dtype) in _REALS or name(dtype) in _COMPLEX
+    return name(dtype) in REALS or name(dtype) in COMPLEX
+
+
+def is_integer(dtype: DType) -> bool:
+    """Whether it is an integer dtype, signed or not."""
+    return name(dtype).startswith(("int", "uint"))
+
+
+def is_python(dtype: DType) -> bool:
+    """Whether it is no dtype, but Python's own ``int`` or ``float``: so numbers are called that are recorded."""
+    return dtype is int or dtype is float
+
+
+def is_real(dtype: DType) -> bool:
+    """Whether it holds real numbers: integers, or floating-point numbers of any width and byte order."""
+    return is_integer(dtype) or "float" in name(dtype) or name(dtype)[1:2] in ("f", "i", "u")  # ">f4"
+
+
+def unfit(dtype: DType) -> str:
+    """What keeps arrayopt from computing with a dtype, as the end of a sentence about it."""
+    called = name(dtype)
+    if called[:1] in "<>" and called[1:2] in "fc":
+        return f"is of dtype {called}, in the byte order of another machine; x.astype({called[1:]!r}) mends that"
+    if "float0" in called:
+        return "is of JAX's float0, which stands for no gradient; put None in its place"
+    if "float" in called or "complex" in called:
+        return f"is of dtype {called}; arrayopt computes with {', '.join((*REALS, *COMPLEX))}"
+    return f"must be floating point or complex; got {called}"
 
 
 def is_double(dtype: DType) -> bool:
@@ -66,5 +93,5 @@ def slot(wanted: DType, leaf: DType) -> str:
 
 def rank(dtype: DType) -> int:
     """The place of a dtype among those arrayopt computes with, narrow to wide."""
-    order = (*_REALS, *_COMPLEX)
+    order = (*REALS, *COMPLEX)
     return order.index(name(dtype)) if is_inexact(dtype) else -1

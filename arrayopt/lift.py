@@ -162,8 +162,8 @@ def _on_leaf(
     reads = {} if p is None else {"p": wide.pop()}
     out = formula(*wide, **words.of(site, g, double), **reads)
     news = out if slots else [out]
-    update = _stored(site, news[0], g, hand_on)
-    kept = [_stored(site, new, old, cast) for new, old in zip(news[1:], slots, strict=True)]
+    update = settled(hand_on(_shaped(site, news[0], g), dtypes.slot(g.dtype, news[0].dtype)))  # complex, if that is
+    kept = [settled(cast(*_storable(site, new, old))) for new, old in zip(news[1:], slots, strict=True)]
     return [_apart(update, kept), *kept]
 
 
@@ -218,16 +218,26 @@ def _scalar(site: Site, name: str, value: Any, g: Array, kind: str) -> Any:
     return cast(backend(g).receive(value), kind)
 
 
-def _stored(site: Site, new: Array, old: Array, narrow: Callable[[Array, str], Array]) -> Array:
+def _shaped(site: Site, new: Array, old: Array) -> Array:
+    """What was computed, if it has the shape of what it came from."""
     if new.shape != old.shape:
         raise ValueError(
             f"{site.who}: {site} meets a state that was not made for it: shape {tuple(old.shape)} would become "
             f"{tuple(new.shape)}."
         )
+    return new
+
+
+def _storable(site: Site, new: Array, old: Array) -> tuple[Array, str]:
+    """A new slot, and the dtype it is to have."""
     if new.dtype != old.dtype:
         _check_narrowing(site, new, old)
-        new = narrow(new, dtypes.name(old.dtype))
-    return new if new.shape else backend(new).settle(new)
+    return _shaped(site, new, old), dtypes.name(old.dtype)
+
+
+def settled(x: Array) -> Array:
+    """``x`` as an array, where arithmetic on 0-d arrays may have made it a scalar."""
+    return x if x.shape else backend(x).settle(x)
 
 
 # -- what is looked at before anything is computed ------------------------------------------------------------
@@ -239,6 +249,11 @@ def _check_leaf(first: Any, site: Site, g: Any, slots: Sequence[Any], p: Any) ->
     if p is not None:
         _check_fit(site._replace(what="parameter"), p)
     for other in slots if p is None else [*slots, p]:
+        if not is_array(other):
+            raise TypeError(
+                f"{site.who}: the {site.holder} that {site} meets must be an array; got {type(other).__name__} "
+                f"{str(other)[:40]}."
+            )
         _check_library(site, other, g)
     for other in slots if p is None else [p]:
         if tuple(g.shape) != tuple(other.shape):
@@ -249,12 +264,16 @@ def _check_leaf(first: Any, site: Site, g: Any, slots: Sequence[Any], p: Any) ->
 
 def _check_fit(site: Site, leaf: Any) -> None:
     if not is_array(leaf):
-        raise TypeError(f"{site.who}: {site} must be an array; got {type(leaf).__name__} {str(leaf)[:40]}.")
+        hint = " jax.eval_shape(optimizer.init, params) makes a state of shapes." if _is_shape(leaf) else ""
+        raise TypeError(f"{site.who}: {site} must be an array; got {type(leaf).__name__} {str(leaf)[:40]}.{hint}")
     if not dtypes.is_inexact(leaf.dtype):
-        raise TypeError(
-            f"{site.who}: {site} must be floating point or complex; got {dtypes.name(leaf.dtype)}. "
-            f"Put None in its place, or use masked."
-        )
+        why = dtypes.unfit(leaf.dtype)
+        hint = " Put None in its place, or use masked." if why.startswith("must") else ""
+        raise TypeError(f"{site.who}: {site} {why}.{hint}")
+
+
+def _is_shape(leaf: Any) -> bool:
+    return type(leaf).__name__ == "ShapeDtypeStruct"
 
 
 def _check_library(site: Site, leaf: Any, other: Any) -> None:
@@ -266,10 +285,7 @@ def _check_library(site: Site, leaf: Any, other: Any) -> None:
 
 def _check_narrowing(site: Site, new: Any, old: Any) -> None:
     if not dtypes.is_inexact(old.dtype):
-        raise TypeError(
-            f"{site.who}: the {site.holder} that {site} meets must be floating point or complex; "
-            f"got {dtypes.name(old.dtype)}."
-        )
+        raise TypeError(f"{site.who}: the {site.holder} that {site} meets {dtypes.unfit(old.dtype)}.")
     if dtypes.is_complex(new.dtype) and not dtypes.is_complex(old.dtype):
         raise TypeError(
             f"{site.who}: {site} and its parameter must be both real or both complex; one is complex, "

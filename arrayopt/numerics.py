@@ -11,10 +11,14 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 from arrayopt import dtypes
-from arrayopt.dispatch import backend, namespace
+from arrayopt.answers import asked, described, stepping
+from arrayopt.counts import bare
+from arrayopt.dispatch import backend, is_array, is_recorded, namespace
 from arrayopt.types import Array, Scalar, ScalarOrSchedule
 
 X = TypeVar("X")  # a number or an array
+
+GREATEST = 2**31 - 1  # count of steps
 
 # -- elementwise words: the result at a place depends on that place alone ---------------------------------
 
@@ -24,7 +28,7 @@ def _is_number(x: Any) -> bool:
 
 
 def _answer(x: X, of_number: Callable[[Any], float], word: str) -> X:
-    return cast(X, of_number(x) if _is_number(x) else getattr(namespace(x), word)(x))
+    return cast(X, of_number(x) if _is_number(x) else getattr(namespace(x), word)(bare(x)))
 
 
 def sqrt(x: X) -> X:
@@ -69,17 +73,25 @@ def where(condition: Any, x: Any, y: Any) -> Any:
     """x where the condition holds, else y; a selection, so what lies in the other never shows."""
     if isinstance(condition, bool):
         return x if condition else y
+    condition, x, y = bare(condition), bare(x), bare(y)
+    if not condition.shape and _is_number(x) and _is_number(y) and not is_recorded(condition):
+        x = _wide_like(condition, x)  # of two numbers some libraries make their default dtype, others refuse
+        y = _wide_like(condition, y)
     return namespace(condition).where(condition, x, y)
+
+
+def _wide_like(x: Array, value: float) -> Array:
+    return namespace(x).full_like(x, value, dtype=backend(x).wide())
 
 
 def at_least(x: X, low: Scalar) -> X:
     """The greater of x and a bound; NaN stays NaN."""
-    return cast(X, max(cast(Any, x), low) if _is_number(x) else namespace(x).clip(cast(Array, x), min=low))
+    return cast(X, max(cast(Any, x), low) if _is_number(x) else namespace(x).clip(bare(x), min=low))
 
 
 def at_most(x: X, high: Scalar) -> X:
     """The smaller of x and a bound; NaN stays NaN."""
-    return cast(X, min(cast(Any, x), high) if _is_number(x) else namespace(x).clip(cast(Array, x), max=high))
+    return cast(X, min(cast(Any, x), high) if _is_number(x) else namespace(x).clip(bare(x), max=high))
 
 
 def magnitude(x: Array) -> Array:
@@ -153,18 +165,27 @@ def decayed(b: Scalar, t: Scalar) -> Scalar:
     return -expm1(t * log(b))
 
 
-def safe_increment(count: Array) -> Array:
+def safe_increment(count: Any) -> Any:
     """The step counter plus one; at the greatest value of its dtype it stays, as does Optax's.
 
     Args:
-      count: 0-d array of an integer dtype.
+      count: 0-d array of an integer dtype, or a Python int.
+
+    Raises:
+      TypeError: it is neither.
 
     Example:
       >>> import arrayopt, numpy as np
       >>> arrayopt.safe_increment(np.asarray(2**31 - 1, dtype=np.int32))
       array(2147483647, dtype=int32)
     """
+    if type(count) is int:
+        return count + (count < GREATEST)
+    if not is_array(count) or not dtypes.is_integer(count.dtype):
+        raise TypeError(f"safe_increment: count must be an integer or an array of integers; got {described(count)}.")
     xp = namespace(count)
+    if dtypes.is_python(count.dtype):  # recorded
+        count = xp.astype(count, xp.int32)
     return backend(count).settle(count + xp.astype(count < xp.iinfo(count.dtype).max, count.dtype))
 
 
@@ -172,9 +193,20 @@ def real(count: Any) -> Any:
     """A step count as a real number: float of an int, else a 0-d array of the widest real dtype at hand."""
     if _is_number(count):
         return float(count)
-    return namespace(count).astype(count, backend(count).wide())
+    return namespace(count).astype(bare(count), backend(count).wide())
 
 
-def at(count: Array, **hyper: ScalarOrSchedule) -> dict[str, Any]:
-    """The hyper-parameters of step k = ``count``: schedules evaluated there, the rest as they are."""
-    return {name: value(count) if callable(value) else value for name, value in hyper.items()}
+def meeting(count: Any, *held: Scalar) -> list[Any]:
+    """Numbers and arrays that a schedule holds, as they can meet the count: arrays are read anew in each step."""
+    return [backend(count).receive(x) if is_array(x) and is_array(count) else x for x in held]
+
+
+def at(count: Any, **hyper: ScalarOrSchedule) -> dict[str, Any]:
+    """The hyper-parameters of step k = ``count``: schedules evaluated there, the rest as they are.
+
+    Raises:
+      TypeError: a schedule answers with neither a real number nor a 0-d array of the count's library.
+      ValueError: it answers with an array that is not 0-d.
+    """
+    k = stepping(count)
+    return {name: asked(name, value)(k) if callable(value) else value for name, value in hyper.items()}

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from arrayopt import checks
-from arrayopt.base import GradientTransformation, GradientTransformationExtraArgs
+from arrayopt.base import GradientTransformation, GradientTransformationExtraArgs, remembering
 from arrayopt.lift import counter, lift, slots_like
 from arrayopt.numerics import abs2, at, ema, safe_increment, sqrt, unbias
 from arrayopt.transforms.combining import chain
@@ -105,7 +105,7 @@ def scale_by_belief(
         u, mu, nu = lift(who, _belief, updates, state.mu, state.nu, t=t, nesterov=look_ahead, **hyper)
         return u, ScaleByBeliefState(t, mu, nu)
 
-    return GradientTransformation(init, update)
+    return remembering(who, ScaleByBeliefState, init, update)
 
 
 def adabelief(

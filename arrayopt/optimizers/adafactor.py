@@ -17,10 +17,10 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, cast
 
 from arrayopt import checks
-from arrayopt.base import GradientTransformation, GradientTransformationExtraArgs, init_empty_state
+from arrayopt.base import GradientTransformation, GradientTransformationExtraArgs, init_empty_state, remembering
 from arrayopt.dispatch import namespace
 from arrayopt.lift import check_scalar, counter, lift, parameters, zeros_slot
-from arrayopt.numerics import abs2, at, at_least, ema, mean, real, rms, safe_increment, spread, sqrt, total
+from arrayopt.numerics import GREATEST, abs2, at, at_least, ema, mean, real, rms, safe_increment, spread, sqrt, total
 from arrayopt.transforms.accumulation import ema as averaged
 from arrayopt.transforms.clipping import clip_by_block_rms
 from arrayopt.transforms.combining import chain
@@ -84,7 +84,8 @@ def scale_by_factored_rms(
     Args:
       factored: whether to factor at all.
       decay_rate: c, the exponent of the decay 1 − t^(−c); at c = 0.8 memory grows with the steps.
-      step_offset: o, steps taken before; the decay starts anew at step o. Up to there it is that of step 1.
+      step_offset: o, steps taken before; the decay starts anew at step o. Up to there it is that of step 1. A
+        negative one begins later: at the decay of step 1 − o.
       min_dim_size_to_factor: least length of the second largest axis of a leaf to be factored.
       epsilon: ε ≥ 0, added to the squared gradient, in its units.
       decay_rate_fn: from max(k − o, 0), a real number or real 0-d array, and c to the decay.
@@ -114,7 +115,7 @@ def scale_by_factored_rms(
     """
     who, split = checks.speaker(), checks.flag("factored", factored)
     exponent, eps = checks.fixed("decay_rate", decay_rate, low=0.0), checks.nonnegative("epsilon", epsilon)
-    offset = checks.whole("step_offset", step_offset)
+    offset = checks.whole("step_offset", step_offset, low=-GREATEST)
     least = checks.whole("min_dim_size_to_factor", min_dim_size_to_factor)
     decay_at = checks.function("decay_rate_fn", decay_rate_fn)
 
@@ -127,13 +128,13 @@ def scale_by_factored_rms(
     def update(updates: Updates, state: FactoredState, params: Params = None) -> tuple[Updates, FactoredState]:
         checks.need_params(who, params)
         check_scalar(who, "decay_rate", exponent, state.count)
-        d = decay_at(real(at_least(state.count - offset, 0)), exponent)
+        d = decay_at(at_least(real(state.count) - offset, 0.0), exponent)
         words: dict[str, Any] = {"factored": split, "least": least, **at(state.count, eps=eps)}
         slots = state.v_row, state.v_col, state.v
         u, v_row, v_col, v = lift(who, _factored, updates, *slots, params=params, d=d, **words)
         return u, FactoredState(safe_increment(state.count), v_row, v_col, v)
 
-    return GradientTransformation(init, update)
+    return remembering(who, FactoredState, init, update)
 
 
 def _slots(leaf: Array, axes: tuple[int, int] | None) -> tuple[Array, Array, Array]:
@@ -210,7 +211,8 @@ def adafactor(
         or a schedule of the step 0, 1, … None: no factor (the paper's relative step sizes are not included).
       min_dim_size_to_factor: least length of the second largest axis of a leaf to be factored.
       decay_rate: c, the exponent of the decay 1 − t^(−c).
-      decay_offset: o, steps taken before; the decay starts anew at step o.
+      decay_offset: o, steps taken before; the decay starts anew at step o. A negative one begins later: at the
+        decay of step 1 − o.
       multiply_by_parameter_scale: whether to multiply by max(rms(p), 10⁻³).
       clipping_threshold: d > 0, the greatest rms of a leaf's update before the learning rate; None: no clipping.
       momentum: decay in [0, 1) of an average over the scaled updates; None for none.
@@ -243,7 +245,7 @@ def adafactor(
       Shazeer, Stern, 2018: Adafactor: Adaptive Learning Rates with Sublinear Memory Cost (arXiv 1804.04235),
       Algorithms 4 and 5.
     """
-    offset, tiny = checks.whole("decay_offset", decay_offset), checks.nonnegative("eps", eps)
+    offset, tiny = checks.whole("decay_offset", decay_offset, low=-GREATEST), checks.nonnegative("eps", eps)
     kind = checks.slot_dtype("dtype_momentum", dtype_momentum)
     links: list[Any] = [scale_by_factored_rms(factored, decay_rate, offset, min_dim_size_to_factor, tiny)]
     if clipping_threshold is not None:

@@ -16,7 +16,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from arrayopt import checks
-from arrayopt.base import GradientTransformation, GradientTransformationExtraArgs
+from arrayopt.base import GradientTransformation, GradientTransformationExtraArgs, remembering
 from arrayopt.lift import counter, lift, slots_like
 from arrayopt.numerics import abs2, at, ema, safe_increment, sqrt, unbias
 from arrayopt.transforms.combining import chain
@@ -110,7 +110,7 @@ def scale_by_adam(
         u, mu, nu = lift(who, _adam, updates, state.mu, state.nu, t=t, nesterov=look_ahead, **hyper)
         return u, ScaleByAdamState(t, mu, nu)
 
-    return GradientTransformation(init, update)
+    return remembering(who, ScaleByAdamState, init, update)
 
 
 def adam(

@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from arrayopt import checks
-from arrayopt.base import GradientTransformation, GradientTransformationExtraArgs
+from arrayopt.base import GradientTransformation, GradientTransformationExtraArgs, remembering
 from arrayopt.lift import counter, lift, slots_like
 from arrayopt.numerics import abs2, at, ema, safe_increment, sqrt, unbias
 from arrayopt.transforms.combining import chain
@@ -115,7 +115,7 @@ def scale_by_ademamix(
         u, m1, m2, nu = lift(who, _ademamix, updates, state.m1, state.m2, state.nu, t=t, **hyper, **slow)
         return u, ScaleByAdemamixState(t, safe_increment(state.count_m2), m1, m2, nu)
 
-    return GradientTransformation(init, update)
+    return remembering(who, ScaleByAdemamixState, init, update)
 
 
 def ademamix(

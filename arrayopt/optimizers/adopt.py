@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import Any
 
 from arrayopt import checks
-from arrayopt.base import GradientTransformation, GradientTransformationExtraArgs
+from arrayopt.base import GradientTransformation, GradientTransformationExtraArgs, remembering
 from arrayopt.lift import counter, lift, slots_like
 from arrayopt.numerics import abs2, at, at_least, ema, limit, real, safe_increment, sqrt, where
 from arrayopt.optimizers.adam import ScaleByAdamState
@@ -111,7 +111,7 @@ def scale_by_adopt(
         u, mu, nu = lift(who, _adopt, updates, state.mu, state.nu, k=k, **words)
         return u, ScaleByAdamState(safe_increment(k), mu, nu)
 
-    return GradientTransformation(init, update)
+    return remembering(who, ScaleByAdamState, init, update)
 
 
 def adopt(

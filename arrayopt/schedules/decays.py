@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from arrayopt import checks
-from arrayopt.numerics import at_least, at_most, cos, floor, real, where
+from arrayopt.numerics import at_least, at_most, cos, floor, meeting, real, where
 from arrayopt.types import Schedule
 
 
@@ -57,7 +57,8 @@ def polynomial_schedule(
 
     def schedule(count: Any) -> Any:
         x = at_most(at_least(real(count) - begin, 0.0), steps) / steps
-        return (y0 - y1) * (1.0 - x) ** p + y1
+        first, last, exponent = meeting(count, y0, y1, p)
+        return (first - last) * (1.0 - x) ** exponent + last
 
     return schedule
 
@@ -126,10 +127,11 @@ def exponential_decay(
 
     def schedule(count: Any) -> Any:
         x = at_least(real(count) - begin, 0.0) / steps
-        y = y0 * r ** (floor(x) if stairs else x)
+        first, rate = meeting(count, y0, r)
+        y = first * rate ** (floor(x) if stairs else x)
         if bound is None:
             return y
-        return where(r < 1.0, at_least(y, bound), at_most(y, bound))
+        return where(rate < 1.0, at_least(y, bound), at_most(y, bound))
 
     return schedule
 
@@ -162,7 +164,8 @@ def cosine_decay_schedule(init_value: Any, decay_steps: float, alpha: Any = 0.0,
 
     def schedule(count: Any) -> Any:
         x = at_most(real(count), steps) / steps
-        falling = (0.5 * (1.0 + cos(math.pi * x))) ** p
-        return y0 * ((1.0 - floor_) * falling + floor_)
+        first, last, exponent = meeting(count, y0, floor_, p)
+        falling = (0.5 * (1.0 + cos(math.pi * x))) ** exponent
+        return first * ((1.0 - last) * falling + last)
 
     return schedule

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from arrayopt import checks
-from arrayopt.base import GradientTransformation
+from arrayopt.base import GradientTransformation, remembering
 from arrayopt.lift import counter, lift, slots_like
 from arrayopt.numerics import ema as average
 from arrayopt.numerics import safe_increment, unbias
@@ -58,7 +58,7 @@ def trace(decay: Scalar, nesterov: bool = False, accumulator_dtype: DType | None
         u, m = lift(who, _trace, updates, state.trace, decay=rate, nesterov=look_ahead)
         return u, TraceState(m)
 
-    return GradientTransformation(init, update)
+    return remembering(who, TraceState, init, update)
 
 
 class EmaState(NamedTuple):
@@ -107,4 +107,4 @@ def ema(decay: Scalar, debias: bool = True, accumulator_dtype: DType | None = No
         u, m = lift(who, _ema, updates, state.ema, t=t, decay=rate, debias=corrected)
         return u, EmaState(t, m)
 
-    return GradientTransformation(init, update)
+    return remembering(who, EmaState, init, update)

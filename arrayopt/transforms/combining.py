@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from arrayopt.base import GradientTransformationExtraArgs, with_extra_args_support
-from arrayopt.checks import speaker
+from arrayopt.checks import speaker, transform
 from arrayopt.types import OptState, Params, Updates
 
 
@@ -22,6 +22,7 @@ def chain(*transforms: Any) -> GradientTransformationExtraArgs:
       A transform that takes extra arguments.
 
     Raises:
+      TypeError: one of them is no transform.
       ValueError: from ``update``, if the state has not one entry for each transform.
 
     Example:
@@ -31,7 +32,7 @@ def chain(*transforms: Any) -> GradientTransformationExtraArgs:
       array([-0.06, -0.08])
     """
     who = speaker()
-    links = [with_extra_args_support(tx) for tx in transforms]
+    links = [with_extra_args_support(transform(f"transform {i}", tx)) for i, tx in enumerate(transforms)]
 
     def init(params: Params) -> OptState:
         return tuple([link.init(params) for link in links])
@@ -39,7 +40,7 @@ def chain(*transforms: Any) -> GradientTransformationExtraArgs:
     def update(
         updates: Updates, state: OptState, params: Params = None, **extra_args: Any
     ) -> tuple[Updates, OptState]:
-        if not isinstance(state, tuple) or len(cast(Any, state)) != len(links):
+        if not isinstance(state, (tuple, list)) or len(cast(Any, state)) != len(links):
             raise ValueError(
                 f"{who}: the state must be a tuple of {len(links)}; got {_size(state)}. Call init first."
             )
@@ -53,4 +54,4 @@ def chain(*transforms: Any) -> GradientTransformationExtraArgs:
 
 
 def _size(state: Any) -> str:
-    return f"one of {len(cast(Any, state))}" if isinstance(state, tuple) else type(state).__name__
+    return f"one of {len(cast(Any, state))}" if isinstance(state, (tuple, list)) else type(state).__name__

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from arrayopt import checks
-from arrayopt.base import GradientTransformation, GradientTransformationExtraArgs, init_empty_state
+from arrayopt.base import GradientTransformation, GradientTransformationExtraArgs, init_empty_state, remembering
 from arrayopt.lift import counter, lift, parameters
-from arrayopt.numerics import safe_increment
+from arrayopt.numerics import at, safe_increment
 from arrayopt.transforms.masking import masked
 from arrayopt.types import Array, Counter, MaskOrFn, OptState, Params, Scalar, ScalarOrSchedule, Updates
 
@@ -79,7 +79,7 @@ def _scheduled(who: str, rate: Any) -> GradientTransformation:
     def update(
         updates: Updates, state: WeightDecaySchedule, params: Params = None
     ) -> tuple[Updates, WeightDecaySchedule]:
-        new = _decayed(who, updates, params, rate(state.count))
+        new = _decayed(who, updates, params, at(state.count, rate=rate)["rate"])
         return new, WeightDecaySchedule(safe_increment(state.count))
 
-    return GradientTransformation(init, update)
+    return remembering(who, WeightDecaySchedule, init, update)

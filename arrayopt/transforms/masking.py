@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from arrayopt import checks
+from arrayopt import checks, dtypes
 from arrayopt.base import GradientTransformationExtraArgs, with_extra_args_support
+from arrayopt.dispatch import is_array
+from arrayopt.states import known
 from arrayopt.tree.align import subtrees
 from arrayopt.tree.structure import flatten
 from arrayopt.types import MaskOrFn, Params, Tree, Updates
@@ -38,7 +40,7 @@ def masked(
       A transform with `MaskedState`.
 
     Raises:
-      TypeError: a mask leaf is not True or False.
+      TypeError: ``inner`` is no transform, or a mask leaf is not True or False.
       StructureError: the mask is no prefix of the parameters.
 
     Example:
@@ -48,9 +50,9 @@ def masked(
       >>> tx.update(g, tx.init(g))[0]
       {'w': array([-1., -1.]), 'b': array([1.])}
     """
-    who, tx = checks.speaker(), with_extra_args_support(inner)
-    given: Any = mask
+    who, tx = checks.speaker(), with_extra_args_support(checks.transform("inner", inner))
     is_function = _is_function(mask)  # asked once: torch.compile cannot trace the question
+    given: Any = mask if is_function else _with_plain_flags(mask)
 
     def made_for(params: Params) -> Tree:
         return given(params) if is_function else given
@@ -61,6 +63,7 @@ def masked(
     def update(
         updates: Updates, state: MaskedState, params: Params = None, **extra_args: Any
     ) -> tuple[Updates, MaskedState]:
+        state = known(who, MaskedState, state, updates)
         made = made_for(updates if params is None else params)
         seen = _hidden(who, made, updates)
         seen_params = None if params is None else _hidden(who, made, params)
@@ -74,7 +77,15 @@ def masked(
 
 def _is_function(mask: Any) -> bool:
     """An Equinox module of bools is callable too, and yet no function that makes a mask."""
-    return callable(mask) and not (flatten(mask)[0] and all([_is_flag(leaf) for leaf in flatten(mask)[0]]))
+    return callable(mask) and not (
+        flatten(mask)[0] and all([_is_flag(leaf) or _is_flag_array(leaf) for leaf in flatten(mask)[0]])
+    )
+
+
+def _with_plain_flags(mask: Tree) -> Tree:
+    """The mask with bools where it has 0-d arrays of them; their values are known here and not in ``update``."""
+    flags, spec = flatten(mask)
+    return spec.unflatten([bool(flag) if _is_flag_array(flag) else flag for flag in flags])
 
 
 def _hidden(who: str, mask: Tree, tree: Tree) -> Tree:
@@ -111,6 +122,11 @@ def _choose(who: str, mask: Tree, pick: Any, *trees: Tree) -> Tree:
 
 def _is_flag(leaf: Any) -> bool:
     return isinstance(leaf, bool) or type(leaf).__name__ in ("bool", "bool_")  # the latter are NumPy's
+
+
+def _is_flag_array(leaf: Any) -> bool:
+    """Whether it is a 0-d array of bools, such as JAX's modules have."""
+    return is_array(leaf) and tuple(leaf.shape) == () and dtypes.name(leaf.dtype) == "bool"
 
 
 def _refuse(who: str, flag: Any, path: str) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from arrayopt import checks
-from arrayopt.base import GradientTransformation, identity, init_empty_state
+from arrayopt.base import GradientTransformation, identity, init_empty_state, remembering
 from arrayopt.lift import check_scalar, counter, lift, parameters
-from arrayopt.numerics import safe_increment
+from arrayopt.numerics import at, safe_increment
 from arrayopt.types import Array, Counter, OptState, Params, Scalar, ScalarOrSchedule, Schedule, Updates
 
 
-def _times(g: Array, *, step_size: Scalar) -> Array:
-    return step_size * g
+def _times(g: Array, *, step_size: Scalar, sign: int = 1) -> Array:
+    return sign * step_size * g
 
 
 def scale(step_size: Scalar) -> GradientTransformation:
@@ -36,13 +36,13 @@ def scale(step_size: Scalar) -> GradientTransformation:
     return _scaled("step_size", checks.fixed("step_size", step_size))
 
 
-def _scaled(name: str, factor: Scalar) -> GradientTransformation:
+def _scaled(name: str, factor: Scalar, sign: int = 1) -> GradientTransformation:
     who = checks.speaker()
 
     def update(updates: Updates, state: OptState, params: Params = None) -> tuple[Updates, OptState]:
         del params
         check_scalar(who, name, factor, updates)
-        return lift(who, _times, updates, step_size=factor), state
+        return lift(who, _times, updates, step_size=factor, sign=sign), state
 
     return GradientTransformation(init_empty_state, update)
 
@@ -74,9 +74,13 @@ def scale_by_schedule(step_size_fn: Schedule) -> GradientTransformation:
       >>> u
       array([0.5, 0.5])
     """
-    who = checks.speaker()
     if not callable(step_size_fn):
-        raise TypeError(f"{who}: step_size_fn must be a function of the step; got {step_size_fn!r}.")
+        raise TypeError(f"{checks.speaker()}: step_size_fn must be a function of the step; got {step_size_fn!r}.")
+    return _scheduled(checks.function("step_size_fn", step_size_fn))
+
+
+def _scheduled(schedule: Schedule, sign: int = 1) -> GradientTransformation:
+    who = checks.speaker()
 
     def init(params: Params) -> ScaleByScheduleState:
         parameters(who, params)
@@ -86,10 +90,10 @@ def scale_by_schedule(step_size_fn: Schedule) -> GradientTransformation:
         updates: Updates, state: ScaleByScheduleState, params: Params = None
     ) -> tuple[Updates, ScaleByScheduleState]:
         del params
-        new = lift(who, _times, updates, step_size=step_size_fn(state.count))
+        new = lift(who, _times, updates, **at(state.count, step_size=schedule), sign=sign)
         return new, ScaleByScheduleState(safe_increment(state.count))
 
-    return GradientTransformation(init, update)
+    return remembering(who, ScaleByScheduleState, init, update)
 
 
 def scale_by_learning_rate(
@@ -119,7 +123,4 @@ def scale_by_learning_rate(
     if learning_rate is None:
         return identity()
     rate: Any = checks.number("learning_rate", learning_rate)
-    if callable(rate):
-        schedule: Schedule = rate
-        return scale_by_schedule(lambda count: sign * schedule(count))
-    return _scaled("learning_rate", sign * rate)
+    return _scheduled(rate, sign) if callable(rate) else _scaled("learning_rate", rate, sign)

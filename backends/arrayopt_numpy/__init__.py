@@ -18,6 +18,9 @@ class NumpyBackend(Backend):
     def settle(self, x: Any) -> Any:
         return self.xp.asarray(x)
 
+    def stepping(self, count: Any) -> Any:
+        return count  # as it should be by itself
+
     def dtype(self, name: str) -> Any:
         import numpy as np
 

@@ -9,10 +9,35 @@ from types import SimpleNamespace
 from typing import Any
 
 from arrayopt.backend import Backend
+from arrayopt.counts import Count, bare
 from arrayopt.layout import Layout
 
 _NAMES = {"bitwise_invert": "bitwise_not", "equal": "eq", "not_equal": "ne"}
 _WITHOUT_OUT = frozenset({"isfinite", "isinf", "isnan", "real", "imag", "conj"})
+
+
+class TorchCount(Count):
+    """A count that Torch's functions take for a tensor. In them, too, Python floats meet it in the widest dtype."""
+
+    __slots__ = ()
+
+    def _compared(self, op: Callable[[Any, Any], Any], other: Any) -> Any:
+        return self._meets(op, other)  # a bool, too, would become of the default dtype
+
+    @classmethod
+    def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        del types
+        return func(*[_as_tensors(x) for x in args], **{name: _as_tensors(x) for name, x in (kwargs or {}).items()})
+
+
+def _as_tensors(x: Any) -> Any:
+    if isinstance(x, (list, tuple)):
+        return type(x)([_as_tensors(y) for y in x])
+    if type(x) is float:
+        import torch  # as a compiler can trace it
+
+        return torch.tensor(x, dtype=torch.float64, device="cpu")  # where counts are
+    return bare(x)
 
 
 class TorchBackend(Backend):
@@ -25,6 +50,9 @@ class TorchBackend(Backend):
 
     def counter(self, like: Any) -> Any:
         return self.xp.zeros((), dtype=self.xp.int32, device="cpu")
+
+    def stepping(self, count: Any) -> Any:
+        return TorchCount(count, self)
 
     def copy(self, x: Any) -> Any:
         if x.layout is not self.torch.strided:

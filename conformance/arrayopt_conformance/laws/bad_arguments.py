@@ -11,6 +11,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
+
 from arrayopt_conformance.harness.data import SMALL, gradients, parameters
 from arrayopt_conformance.laws import law
 from arrayopt_conformance.laws.hyper import numbers
@@ -42,9 +44,10 @@ def _assert_refused(make: Recipe, library: Library, name: str, bad: Any) -> None
 def numbers_must_be_finite_scalars(make: Recipe, library: Library) -> None:
     """Neither NaN nor infinite, of no other type, of no other shape; None only where it is the default."""
     vector = library.asarray([0.1, 0.2], "float32")
+    arrays = vector, library.asarray(1j, "complex64"), library.asarray(True, "bool"), np.complex64(1), np.bool_(True)
     for name in numbers(make):
         nothing = () if "None" in str(make.parameters[name].annotation) else (None,)
-        for bad in (*_NOT_FINITE, *_NO_NUMBER, *nothing, vector):
+        for bad in (*_NOT_FINITE, *_NO_NUMBER, *nothing, *arrays):
             _assert_refused(make, library, name, bad)
 
 
@@ -71,7 +74,7 @@ def switches_and_counts_must_be_such(make: Recipe, library: Library) -> None:
 def dtypes_must_hold_fractions(make: Recipe, library: Library) -> None:
     """A dtype argument takes floating-point dtypes, by any library's name."""
     for name in make.accepting("DType"):
-        for bad in ("int32", "bool", "float31", 32, library.asarray(1.0)):
+        for bad in ("int32", "bool", "float31", "complex64", 32, library.asarray(1.0)):
             _assert_refused(make, library, name, bad)
 
 

@@ -33,14 +33,18 @@ def _good(library: Library) -> tuple[Any, Any]:
     return parameters(library, shapes=SMALL), gs
 
 
-def _assert_refused_or_unheeded(make: Recipe, what: str, gs: Any, state: Any, params: Any, *names: str) -> None:
+def _assert_refused_or_unheeded(
+    make: Recipe, what: str, gs: Any, state: Any, params: Any, *names: str, becomes: Any = None
+) -> None:
     """Refused, with the names in the message; or done with as if nothing were wrong. Nothing is written to."""
     tx, done = make(), list[Any]()
     before = snapshot((gs, state, params))
     if not refused(make, what, lambda: done.append(tx.update(gs, state, params)), *names):
         ((us, new),) = done
         assert_alike(us, gs, f"with {what}, the update")
-        assert kinds(new) == kinds(state), f"with {what}, the state becomes {kinds(new)}"
+        assert kinds(new) == kinds(state if becomes is None else becomes), (
+            f"with {what}, the state becomes {kinds(new)}"
+        )
     assert snapshot((gs, state, params)) == before, f"{what} is written to"
 
 
@@ -101,14 +105,20 @@ def _assert_refused_or_not_read(make: Recipe, what: str, gs: Any, state: Any, pa
 
 @law()
 def libraries_do_not_mix(make: Recipe, library: Library) -> None:
-    """Gradients, state and parameters of different libraries, all of a tree or one leaf."""
+    """Gradients, state and parameters of different libraries, all of a tree or one leaf.
+
+    Counters of NumPy are the numbers they hold: a state of nothing else becomes one of the gradients' library.
+    """
     params, gs = _good(library)
     state = make().init(_nested(params))
     for other in libraries().values():
         if other.name == library.name:
             continue
         for what, (a, b, c) in _mixtures(other, _nested(gs), state, _nested(params)).items():
-            _assert_refused_or_unheeded(make, f"{library} and {what} of {other}", a, b, c)
+            becomes = b
+            if (what, "numpy") in (("a state", other.name), ("gradients", library.name)):
+                becomes = moved(state, other) if what == "gradients" else state
+            _assert_refused_or_unheeded(make, f"{library} and {what} of {other}", a, b, c, becomes=becomes)
 
 
 def _mixtures(other: Library, gs: Any, state: Any, params: Any) -> dict[str, tuple[Any, Any, Any]]:

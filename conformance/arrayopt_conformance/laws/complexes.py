@@ -9,7 +9,7 @@ import numpy as np
 
 import arrayopt
 from arrayopt import dtypes
-from arrayopt_conformance.harness.compare import ULP, assert_near, host
+from arrayopt_conformance.harness.compare import ULP, assert_alike, assert_near, host
 from arrayopt_conformance.harness.data import SMALL, normal
 from arrayopt_conformance.harness.runs import Run, run
 from arrayopt_conformance.laws import law
@@ -74,3 +74,32 @@ def _turned(tree: Any) -> Any:
         return host(x) * (1j if dtypes.is_complex(x.dtype) else 1)
 
     return arrayopt.tree.map(turned, tree)
+
+
+@law()
+def real_gradients_step_complex_parameters(make: Recipe, library: Library) -> None:
+    """As the complex gradients without imaginary part that they are; and what is stored stays of its dtype."""
+    for dtype in _complex(library):
+        params = library.tree(normal(SMALL, 0, imaginary=True), dtype)
+        days = [normal(SMALL, 1 + k) for k in range(_STEPS)]
+        real = run(make(), params, [library.tree(gs, dtypes.real_part(dtype)) for gs in days])
+        wanted = run(make(), params, [library.tree(gs, dtype) for gs in days])
+        what = f"of a real gradient of {dtype}, the"
+        assert_near(real.params, library.numpy(wanted.params), _FEW[dtype], f"{what} parameter after step ")
+        assert_near(real.states, library.numpy(wanted.states), _FEW[dtype], f"{what} state after step ")
+        for k, (a, b) in enumerate(zip(real.states, wanted.states, strict=True)):
+            assert_alike(b, a, f"{what} state after step {k}")
+
+
+@law()
+def complex_gradients_of_real_parameters_are_refused(make: Recipe, library: Library) -> None:
+    """By the rule or, where it needs no parameters, by ``apply_updates``; nothing imaginary is dropped."""
+    for dtype in _complex(library):
+        params = library.tree(normal(SMALL, 0), dtypes.real_part(dtype))
+        days = [library.tree(normal(SMALL, 1, imaginary=True), dtype)]
+        try:
+            run(make(), params, days)
+        except TypeError as error:
+            assert "real" in str(error) and "complex" in str(error), f"unclear: {error}"
+        else:
+            raise AssertionError(f"a {dtype} gradient of a real parameter is taken")

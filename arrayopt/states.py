@@ -1,0 +1,71 @@
+"""States that somebody hands to ``update``: not all come from ``init``, or come back as they went."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from arrayopt import dtypes
+from arrayopt.answers import described
+from arrayopt.dispatch import backend, is_array, library, same_library
+from arrayopt.numerics import GREATEST
+from arrayopt.tree.structure import flatten
+from arrayopt.types import OptState, Updates
+
+
+def known(who: str, kind: type[Any], state: OptState, updates: Updates) -> OptState:
+    """The state of a transform, found to have the fields of its class; counters as arrays of the updates' library.
+
+    A counter that came back as an integer, from JSON say, or as a NumPy array is the number that it holds.
+
+    Args:
+      who: name of the transform, for messages.
+      kind: class of its state, a NamedTuple whose counters have names that begin with ``count``.
+      state: what was handed in, of that class or another with its fields.
+      updates: tree of gradients.
+
+    Raises:
+      TypeError: it is no such state, a counter is no integer, or one of another library.
+    """
+    names: tuple[str, ...] = kind._fields
+    fields: tuple[str, ...] = getattr(state, "_fields", ())
+    if not isinstance(state, kind) and not set(names) <= set(fields):
+        raise TypeError(
+            f"{who}: the state must be a {kind.__name__} of {', '.join(names)}; got {described(state)}. "
+            f"Call init first."
+        )
+    like = next(iter(flatten(updates)[0]), None)
+    found = {}
+    for name in names:
+        if name.startswith("count"):
+            old = getattr(state, name)
+            new = _counter(who, f"{kind.__name__}.{name}", old, like)
+            if new is not old:
+                found[name] = new
+    return state._replace(**found) if found else state
+
+
+def _is_int(x: Any) -> bool:
+    return type(x) is int
+
+
+def _is_counter(x: Any) -> bool:
+    return is_array(x) and tuple(x.shape) == () and dtypes.is_integer(x.dtype)
+
+
+def _counter(who: str, what: str, count: Any, like: Any) -> Any:
+    is_plain = _is_int(count) and count >= 0
+    if not is_plain and not _is_counter(count):
+        raise TypeError(f"{who}: {what} must be a 0-d integer array; got {described(count)}.")
+    if not is_array(like):
+        return count
+    if not is_plain and not dtypes.is_python(count.dtype):
+        if same_library(count, like):
+            return count
+        if library(count) != "numpy":
+            raise TypeError(
+                f"{who}: all arrays must be of one library; {what} is of {library(count)}, "
+                f"the gradients of {library(like)}."
+            )
+        count = int(count)
+    zero = backend(like).counter(like)
+    return backend(zero).settle(zero + (min(count, GREATEST) if _is_int(count) else count))
