@@ -32,7 +32,7 @@ class Opened(NamedTuple):
 
 
 class Spec:
-    """The structure of a tree: immutable, hashable, equal when containers, keys and arity are.
+    """The structure of a tree: immutable, hashable, equal when containers, keys, arity and static fields are.
 
     Args:
       kind: type of the container.
@@ -157,9 +157,8 @@ class Spec:
             elif spec.full:
                 found += [path + label for label in spec.labels()]
             else:
-                todo += [(path + label, child) for label, child in zip(spec.labels(), spec.children, strict=True)][
-                    ::-1
-                ]
+                below = zip(spec.labels(), spec.children, strict=True)
+                todo += reversed([(path + label, child) for label, child in below])
         return found
 
 
