@@ -38,7 +38,8 @@ class OnHost:
         return None
 
     def place(self, x: Any) -> int | None:
-        return None if not hasattr(x, "dtype") or self.in_host(x) else 0
+        elsewhere = not hasattr(x, "dtype") or str(getattr(x, "device", "cpu")) != "cpu"
+        return None if elsewhere or self.in_host(x) else 0
 
     def all_at(self, place: Any, xs: Sequence[Any]) -> bool:
         return all([self.place(x) == place for x in xs])

@@ -36,6 +36,7 @@ from arrayopt.fused.program import Arithmetic, Instruction, Number, Operation, P
 from arrayopt.fused.program import kind as kind_of
 from arrayopt.fused.scalars import function
 from arrayopt.layout import Spots
+from arrayopt.tree.structure import flatten
 
 FEW = 8 * 2.0**-52
 emulated = pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
@@ -321,6 +322,77 @@ def test_emulated_what_the_rule_holds_is_read_as_it_was(library: Library) -> Non
     assert step.explain().engine == "cuda" and "run" in driver_of(library).launched
 
 
+LATER = ("clipped", "adafactor", "scheduled")
+
+
+def taken(name: str, steps: int, harm: Callable[[], None]) -> tuple[Any, Any, Any]:
+    """A few steps, then one in which something fails: the fused step, the leaves before it, and those after it."""
+    tx, days = FAMOUS[name](), gradients(numpy(), "float64", {"w": (5, 6), "v": (8, 4), "b": (7,)}, steps=3)
+    params = parameters(numpy(), "float64", {"w": (5, 6), "v": (8, 4), "b": (7,)})
+    state, step = tx.init(params), arrayopt.fused_step(tx, engine="cuda")
+    for k in range(steps):
+        params, state = step(params, days[k], state)
+    before = [x.copy() for x in arrayopt.tree.leaves((params, state))]
+    harm()
+    try:
+        step(params, days[steps], state)
+    except MemoryError:
+        return step, before, arrayopt.tree.leaves((params, state))
+    us, wanted = tx.update(days[steps], *spec_of(params, state, before))
+    return step, [*arrayopt.tree.leaves(arrayopt.apply_updates(spec_of(params, state, before)[1], us)),
+                  *arrayopt.tree.leaves(wanted)], arrayopt.tree.leaves((params, state))  # fmt: skip
+
+
+def spec_of(params: Any, state: Any, leaves: list[Any]) -> tuple[Any, Any]:
+    """State and parameters with other leaves."""
+    old_params, old_state = flatten((params, state))[1].unflatten(leaves)
+    return old_state, old_params
+
+
+@emulated
+@pytest.mark.parametrize("steps", [0, 2])
+@pytest.mark.parametrize("name", LATER)
+def test_emulated_where_there_is_no_memory_nothing_is_written(
+    name: str, steps: int, gpu: OnHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever of its pieces of memory a step cannot have."""
+    backend, whole = numpy().backend, numpy().backend.empty
+    for k in range(12):
+        made: list[Any] = []
+
+        def empty(*args: Any, made: list[Any] = made, k: int = k) -> Any:
+            made.append(args)
+            if len(made) > k:
+                raise MemoryError
+            return whole(*args)
+
+        _, wanted, got = taken(name, steps, lambda empty=empty: monkeypatch.setattr(backend, "empty", empty))
+        monkeypatch.setattr(backend, "empty", whole)
+        assert_near(got, wanted, FEW, f"with {k} pieces of memory, leaf ")
+
+
+@emulated
+@pytest.mark.parametrize("name", LATER)
+def test_emulated_where_a_kernel_cannot_be_compiled_the_step_is_eager(
+    name: str, gpu: OnHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever of its kernels it is."""
+    whole = gpu.compile
+    for k in range(4):
+        made: list[str] = []
+
+        def compile_(text: str, name: str, made: list[str] = made, k: int = k) -> Any:
+            made.append(name)
+            if len(made) > k:
+                raise RuntimeError("nvrtc: error: a disk is full")
+            return whole(text, name)
+
+        engines._made["cuda", "numpy"]._kernels.clear()
+        step, wanted, got = taken(name, 0, lambda c=compile_: monkeypatch.setattr(gpu, "compile", c))
+        assert_near(got, wanted, FEW, f"with {k} kernels, leaf ")
+        assert len(made) <= k or "a kernel cannot be compiled: RuntimeError: nvrtc" in step.explain().reason
+
+
 # -- single numbers --------------------------------------------------------------------------------------------
 
 
@@ -449,7 +521,7 @@ def on_device(work: Arithmetic, given: list[Any], kind: str) -> list[Any]:
     stage = Stage(arithmetic, function(arithmetic, "<test>"), [], [], [], [])
     read, written = [(k, k) for k in range(n)], [(n + k, n + k, answer) for k, answer in enumerate(answers)]
     kinds = "".join([kind_of(x) for x in [kind] * n + answers])
-    schedule = Schedule(n + m, kinds, [], read, [stage], written, [])
+    schedule = Schedule(n + m, n + m, kinds, [], [], read, [stage], written, [])
     leaves = [np.asarray(x, kind) for x in given] + [np.zeros((), answer) for answer in answers]
     spots = Spots([numpy().backend.layout(x) for x in leaves], object(), [], False)
     engines.engine("cuda", numpy().backend).carry_out(schedule, leaves, spots)

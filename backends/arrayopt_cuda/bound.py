@@ -35,6 +35,7 @@ class Bound:
       why_not: what keeps it from the device, or None if nothing does.
       host: what the host computes in a step, as a function of the numbers known.
       stages: one more than the schedule has.
+      writes: the first stage that writes to a leaf; what can fail is done before.
       set, combine: the kernels that every step shares.
       rooms: what lies on the device, by stream; each thread has its own.
     """
@@ -52,6 +53,16 @@ class Bound:
         self.host = function(self.plan.work, "<numbers of a step>")
         kinds = {place: dtypes.name(x.dtype) for place, x in arrays.items() if hasattr(x, "dtype")}
         self.stages = [BoundStage(self.plan, schedule, s, kinds, compile) for s in range(len(schedule.stages) + 1)]
+        self.writes = next((s for s in range(len(schedule.stages)) if self._writes_in(s)), len(schedule.stages))
+
+    def _writes_in(self, s: int) -> bool:
+        stored = [
+            site.arrays[a]
+            for launch in self.schedule.stages[s].launches
+            for _, a, _ in (*launch.program.stores, *launch.program.folds)
+            for site in launch.sites
+        ]
+        return self.plan.writes(s) or min(stored, default=self.schedule.leaves) < self.schedule.leaves
 
 
 class _Rooms(threading.local):

@@ -11,6 +11,7 @@ from arrayopt.dispatch import is_array
 from arrayopt.fused.program import Launch, Schedule
 from arrayopt.fused.runner import carry_out
 from arrayopt.fused.tiles import Tiles
+from arrayopt.fused.traced import Unforeseen
 from arrayopt.layout import Spots
 from arrayopt_cuda.bound import Bound
 from arrayopt_cuda.driver import CupyDriver, Driver
@@ -63,7 +64,7 @@ class CudaEngine:
         with self.driver.on(like) as stream:
             bound: Bound | None = schedule.bound
             if bound is None:
-                bound = schedule.bound = self._bound(schedule, leaves)
+                bound = schedule.bound = self._bound(schedule, leaves, like)
             if bound.why_not is not None:
                 return carry_out(schedule, self, self.backend, leaves, spots)
             rooms = bound.rooms.made  # launches of one thread in one stream run one after another
@@ -71,10 +72,21 @@ class CudaEngine:
                 rooms[stream] = Room(bound, self.backend, self.driver, like)
             return Step(rooms[stream], self._tiles, leaves, spots).run()
 
-    def _bound(self, schedule: Schedule, leaves: list[Any]) -> Bound:
+    def _bound(self, schedule: Schedule, leaves: list[Any], like: Any) -> Bound:
+        """A schedule with all its kernels; what has none is tried, on little."""
         arrays = dict(enumerate(leaves)) | dict(schedule.captured)
         host = frozenset([place for place, x in arrays.items() if not self._can_address(x)])
-        return Bound(schedule, arrays, host, self._kernel)
+        try:
+            found = Bound(schedule, arrays, host, self._kernel)
+        except Exception as error:
+            text = " ".join(str(error).split())[:300]
+            raise Unforeseen(f"a kernel cannot be compiled: {type(error).__name__}: {text}") from error
+        if found.why_not is None:
+            for stage, bound in zip(schedule.stages, found.stages, strict=False):
+                for launch, one in zip(stage.launches, bound.launches, strict=True):
+                    if one.kernel is None:
+                        self._tiles.attempt(launch, like)
+        return found
 
     def _can_address(self, x: Any) -> bool:
         """Whether a kernel can look at it; if not, the host must."""

@@ -204,6 +204,10 @@ class Plan:
         read = [value.buffer for value in self._kernels[s] if value.buffer is not None]
         return [*read, *[buffer for buffer, _, _ in self._writes[s]]]
 
+    def writes(self, s: int) -> bool:
+        """Whether the kernel of a stage writes numbers to arrays."""
+        return bool(self._writes[s])
+
     def source(self, s: int, dtypes: dict[int, str]) -> str | None:
         """The text of the kernel ``numbers`` of a stage; None if there is nothing to do.
 

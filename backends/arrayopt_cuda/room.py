@@ -73,6 +73,9 @@ class Room:
         self.tables: list[Table | None] = [None] * len(bound.stages)
         self._varying = Handed(bound.plan.varying)
         self.set(Handed(bound.plan.constants), [value.number for value in bound.plan.constants])
+        for s, stage in enumerate(bound.stages):
+            for n in range(len(stage.launches)):
+                self.rows(s, n)
 
     def _address(self, x: Any) -> int:
         layout = self.backend.layout(x)

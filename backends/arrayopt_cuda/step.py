@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 
 from arrayopt.fused.program import Run
-from arrayopt.fused.runner import uninterrupted
+from arrayopt.fused.runner import check_answers, uninterrupted
 from arrayopt.fused.tiles import Tiles
 from arrayopt.fused.traced import Traced
 from arrayopt.layout import Spots
@@ -39,11 +39,12 @@ class Step:
         spots.layouts = spots.layouts + [None] * (schedule.buffers - len(leaves))
         for place, x in schedule.captured:
             self._arrays[place] = spots.held.get(place, x)
+        self._tables: dict[int, Table] = {}  # made ahead
         self._numbers: dict[int, Any] = {}  # what the host knows, by id of the value
 
     def run(self) -> dict[int, Any]:
         """Takes the step; for each place that holds a Python number, the number that belongs there now."""
-        with uninterrupted():
+        with uninterrupted(), self._backend.quiet():
             written = self._host()
             for s in range(len(self._schedule.stages)):
                 self._stage(s)
@@ -66,10 +67,18 @@ class Step:
             self._room.vary(found[:n])
         return found[n:]
 
+    def _make_room(self, s: int) -> None:
+        """Makes the tables of a stage and of those after it: from here on arrays of the caller are written."""
+        for k, stage in enumerate(self._bound.stages[s:], s):
+            if all([self._arrays[a] is not None for a in stage.places]):
+                self._tables[k] = self._table(k)
+
     def _stage(self, s: int) -> None:
         stage = self._schedule.stages[s]
         for t in stage.temporaries:
-            self._arrays[t.place] = self._backend.empty(t.shape, t.dtype, self._arrays[t.like])
+            self._arrays[t.place] = self._backend.empty(t.shape, t.dtype, self._room.cells[0])
+        if s == self._bound.writes:
+            self._make_room(s)
         table = self._compute(s)
         for n, launch in enumerate(self._bound.stages[s].launches):
             self._launch(s, n, launch, table)
@@ -82,7 +91,7 @@ class Step:
 
     def _compute(self, s: int) -> Table:
         """Makes the table of a stage, and computes its numbers."""
-        stage, table = self._bound.stages[s], self._table(s)
+        stage, table = self._bound.stages[s], self._tables.pop(s, None) or self._table(s)
         if stage.numbers is not None:
             self._driver.launch(stage.numbers, 1, 1, (table.at + 8 * stage.offsets[-1], self._room.at))
         return table
@@ -178,6 +187,7 @@ class Step:
             return x
 
         found = run.call.run(backend.xp, value)
+        check_answers(run, found)
         for part, place in run.arrays:
             x = self._arrays[place] = found if part is None else found[part]
             if self._driver.place(x) is None:
