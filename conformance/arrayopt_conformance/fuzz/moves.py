@@ -118,6 +118,17 @@ def gradient_of_other_dtype(table: Table, which: int, how: int) -> None:
     table.put("grads", i, table.gradient(p, i, dtype=_pick([*DTYPES[table.case.library], "int32", "bool"], how)))
 
 
+@move("numpy", "torch")
+def gradient_not_finite(table: Table, which: int, how: int) -> None:
+    """One entry, or all."""
+    g, i = table.array("grads", which)
+    values = np.array(host(g))
+    values[...] = np.where(
+        np.arange(values.size).reshape(values.shape) % 3 < 1 + how % 3, [np.inf, np.nan][how % 2], values
+    )
+    table.put("grads", i, table.memory.put(values.astype(table.memory.values((), dtype_name(g)).dtype)))
+
+
 @move()
 def gradient_of_other_shape(table: Table, which: int, how: int) -> None:
     """One of them."""
