@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import operator
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
 from arrayopt.layout import Layout
@@ -120,17 +120,38 @@ class Backend:
         """Whether arrays are C-contiguous."""
         return all([layout is not None and layout.strides is None for layout in map(self.layout, xs)])
 
-    def same_places(self, xs: Sequence[Any], olds: Sequence[Any], addresses: Sequence[int], plain: bool) -> bool:
-        """Whether arrays are those of before, and lie where they did.
+    def watch(self, xs: Sequence[Any]) -> Callable[[Sequence[Any]], bool]:
+        """A question for later steps: whether arrays lie where these do, with the same shapes and dtypes, as writable.
 
         Args:
-          xs: the arrays.
-          olds: those of before.
-          addresses: where those were.
-          plain: whether they were all C-contiguous.
+          xs: arrays of the library; as many, of the same types, will be asked about. They are not kept alive.
         """
-        del addresses, plain
-        return all(map(operator.is_, xs, olds))
+
+        def looks(ys: Sequence[Any]) -> list[Any]:
+            return [(tuple(y.shape), y.dtype, self.layout(y)) for y in ys]
+
+        seen = looks(xs)
+        return lambda ys: looks(ys) == seen
+
+    def devices_of(self, xs: Sequence[Any]) -> list[Any]:
+        """The device of each array."""
+        return [getattr(x, "device", None) for x in xs]
+
+    def places_of(self, xs: Sequence[Any]) -> list[Any]:
+        """Something that tells the devices of arrays that have memory from one another, fast."""
+        return self.devices_of(xs)
+
+    def plain(self, x: Any) -> Array | None:
+        """A copy of ``x`` that has a layout; None if its arithmetic is not that of an array of the library."""
+        return self.copy(x) if self.layout(x) is not None else None
+
+    def is_plain_kind(self, x: Any) -> bool:
+        """Whether there may be such a copy, as far as the type of ``x`` says."""
+        return self.layout(x) is not None
+
+    def quiet(self) -> AbstractContextManager[Any]:
+        """A context in which floating-point errors neither warn nor raise."""
+        return nullcontext()
 
     def read(self, x: Any) -> Any:
         """The value of an array of one entry, as a Python number."""

@@ -140,11 +140,17 @@ class Spots:
       plain: whether all leaves are C-contiguous.
       leaves: how many of the buffers are leaves of the trees.
       held: by buffer, copies of arrays that the rule holds, where they lie in what is written.
+      missing: the places of gradients that are None in a step that has a place for them.
     """
 
-    __slots__ = ("donated", "fresh", "held", "layouts", "leaves", "plain")
+    __slots__ = ("donated", "fresh", "held", "layouts", "leaves", "missing", "plain")
 
     def __init__(self, layouts: list[Layout | None], donated: object, fresh: list[int], plain: bool) -> None:
         self.layouts, self.donated, self.fresh, self.plain = layouts, donated, fresh, plain
         self.leaves = len(layouts)
         self.held: dict[int, Any] = {}
+        self.missing: frozenset[int] = frozenset()
+
+    def left_out(self, owners: Sequence[int | None]) -> list[int]:
+        """Which of some sites are not to be done, the gradients that they depend on being None."""
+        return [k for k, owner in enumerate(owners) if owner in self.missing] if self.missing else []

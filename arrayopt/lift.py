@@ -34,7 +34,7 @@ class Site(NamedTuple):
     holder: str = "state"  # what the slots belong to
 
     def __str__(self) -> str:
-        path = self.spec.paths()[self.place]
+        path = self.spec.path(self.place)
         return f"the {self.what} at {path}" if path else f"the {self.what}"
 
 

@@ -6,18 +6,13 @@ run in the host's memory by `OnHost`, which stands for a GPU and its driver. Not
 
 from __future__ import annotations
 
-import atexit
-import ctypes
-import hashlib
 import importlib.util
 import itertools
 import shutil
 import subprocess
 import sys
-import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -31,11 +26,11 @@ from arrayopt_conformance.harness.runs import run
 from arrayopt_conformance.libraries import Library, libraries
 from arrayopt_conformance.rules import Rule, rules
 from arrayopt_cuda import emit
-from arrayopt_cuda.engine import CudaEngine
 from arrayopt_cuda.words import WORDS
+from cuda_on_host import OnHost, emulate, is_counter
 
 import arrayopt
-from arrayopt.dispatch import backend_named
+from arrayopt.dispatch import namespace
 from arrayopt.fused import engines, words
 from arrayopt.fused.program import Arithmetic, Instruction, Number, Operation, Program, Schedule, Stage
 from arrayopt.fused.program import kind as kind_of
@@ -44,94 +39,6 @@ from arrayopt.layout import Spots
 
 FEW = 8 * 2.0**-52
 emulated = pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
-
-
-class OnHost:
-    """Stands for a GPU: kernels run in the host's memory.
-
-    Args:
-      in_host: whether an array counts as one of the host's memory, as Torch's counters do.
-    """
-
-    def __init__(self, in_host: Callable[[Any], bool] = lambda x: False) -> None:
-        self.in_host = in_host
-        self.launched: list[str] = []
-        self.texts: dict[tuple[str, str], None] = {}
-        self.uploads = self.reads = 0
-
-    def missing(self) -> str | None:
-        return None
-
-    def place(self, x: Any) -> int | None:
-        return None if not hasattr(x, "dtype") or self.in_host(x) else 0
-
-    def all_at(self, place: Any, xs: Sequence[Any]) -> bool:
-        return all([self.place(x) == place for x in xs])
-
-    @contextmanager
-    def on(self, like: Any) -> Iterator[int]:
-        assert self.place(like) == 0
-        yield 0
-
-    def compile(self, text: str, name: str) -> Any:
-        self.texts[text, name] = None
-        return built(text, name)
-
-    def launch(self, kernel: Any, blocks: int, threads: int, args: Sequence[Any]) -> None:
-        start, name, waits = kernel
-        self.launched.append(name)
-        held = [x if isinstance(x, np.ndarray) else np.array([x], np.int64) for x in args]
-        start(blocks, threads, waits, (ctypes.c_void_p * len(held))(*[x.ctypes.data for x in held]))
-
-    def upload(self, values: Any, address: int) -> None:
-        self.uploads += 1
-        ctypes.memmove(address, values.tobytes(), values.nbytes)
-
-
-@cache
-def built(text: str, name: str) -> tuple[Any, str, bool]:
-    """A kernel as a function of the host, and whether its threads wait for one another."""
-    header = Path(__file__).with_name("cuda_on_host.h")
-    begins = text.index("// What the text of every kernel begins with")
-    whole = f'{text[:begins]}#include "{header}"\n{text[begins:]}'
-    whole += (
-        f'extern "C" void start(int b, int t, bool waits, void **args) {{ launch({name}, b, t, waits, args); }}\n'
-    )
-    path = folder() / f"{hashlib.sha256(whole.encode()).hexdigest()[:20]}.cpp"
-    path.write_text(whole)
-    effort = "-O0" if name == "numbers" else "-O1"
-    command = ["g++", effort, "-std=c++17", "-w", "-shared", "-fPIC", str(path), "-o", str(path.with_suffix(".so"))]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[:4000]
-    return ctypes.CDLL(str(path.with_suffix(".so"))).start, name, "reduced<" in text.split('extern "C"', 1)[1]
-
-
-@cache
-def folder() -> Path:
-    path = tempfile.mkdtemp(prefix="arrayopt-cuda-on-host-")
-    atexit.register(shutil.rmtree, path, ignore_errors=True)
-    return Path(path)
-
-
-def is_counter(x: Any) -> bool:
-    """What Torch keeps in the host's memory."""
-    return x.ndim == 0 and str(x.dtype).endswith("int32")
-
-
-def emulate(library: str, monkeypatch: pytest.MonkeyPatch, in_host: Callable[[Any], bool] | None = None) -> OnHost:
-    """Has a library served by the engine ``cuda`` on `OnHost`."""
-    backend = backend_named(library)
-    driver = OnHost(in_host or (is_counter if library == "torch" else lambda x: False))
-    monkeypatch.setattr(type(backend), "engines", ("cuda", "tiles", "eager"))
-    monkeypatch.setitem(engines._made, ("cuda", library), CudaEngine(backend, driver))
-    read = backend.read
-
-    def counted(x: Any) -> Any:
-        driver.reads += driver.place(x) is not None
-        return read(x)
-
-    monkeypatch.setattr(backend, "read", counted)
-    return driver
 
 
 @pytest.fixture
@@ -392,6 +299,26 @@ def test_emulated_complex_single_numbers_are_read(gpu: OnHost) -> None:
     plain, done = run(make(), params, days), stepped(make, numpy(), params, days, "cuda")
     assert_near(done.params, plain.params, FEW, "the parameters of step ")
     assert gpu.launched == []
+
+
+@emulated
+def test_emulated_what_the_rule_holds_is_read_as_it_was(library: Library) -> None:
+    """Were the second leaf to read the first one where it lies, it would meet what the step has just written."""
+    held = library.asarray(np.arange(1.0, 9.0))
+
+    def update(updates: Any, state: Any, params: Any = None) -> Any:
+        xp = namespace(updates["a"])
+        return {"a": updates["a"] + held, "b": updates["b"] * held + xp.sum(held)}, state
+
+    params, plain = {"a": held, "b": library.asarray(np.zeros(8))}, [np.arange(1.0, 9.0), np.zeros(8)]
+    step = arrayopt.fused_step(arrayopt.GradientTransformation(lambda p: (), update), engine="cuda")
+    for k in range(3):
+        a, b = plain
+        plain = [a + (k + a), b + (2 * a + a.sum())]
+        grads = {"a": library.asarray(np.full(8, float(k))), "b": library.asarray(np.full(8, 2.0))}
+        step(params, grads, ())
+        assert_near(library.numpy([params["a"], params["b"]]), plain, FEW, f"step {k} ")
+    assert step.explain().engine == "cuda" and "run" in driver_of(library).launched
 
 
 # -- single numbers --------------------------------------------------------------------------------------------

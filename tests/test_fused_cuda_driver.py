@@ -80,6 +80,7 @@ class StandIn(types.SimpleNamespace):
         self.launches: list[Any] = []
         self.copying = True  # copies take time: events are not done
         self.streams: list[Any] = [types.SimpleNamespace(ptr=7)]
+        self.capturing = False
         self.pinned = 0
         stand_in = self
 
@@ -130,7 +131,7 @@ class StandIn(types.SimpleNamespace):
             self.streams.pop()
 
         found: Any = current()
-        found.ptr = ptr
+        found.ptr, found.is_capturing = ptr, lambda: self.capturing
         return found
 
     def memory(self, size: int) -> Any:
@@ -170,3 +171,6 @@ def test_the_driver_launches_in_torchs_stream_and_uploads_by_way_of_pinned_memor
             np.testing.assert_array_equal(found, given)
             cupy.copying = k == 0  # then the first two are done
     assert cupy.pinned == 2
+    cupy.capturing = True
+    with pytest.raises(ValueError, match=r"^fused_step: a step cannot be captured"), driver.on(tensor):
+        pass

@@ -188,7 +188,7 @@ def looks(g: Any) -> Any:
 
 
 def calls_numpy(g: Any) -> Any:
-    return np.tanh(g)  # the line that stops the recording
+    return np.interp(g, [0.0, 9.0], [0.0, 1.0])  # the line that stops the recording
 
 
 def loops(g: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -60,6 +60,25 @@ def test_map_params_finds_what_mirrors_the_parameters(tx: Any) -> None:
     leaves, spec = arrayopt.tree.flatten(marked)
     for path, leaf in zip(spec.paths(), leaves, strict=True):
         assert (leaf == "slot") == ("['w']" in path or "['b']" in path), path
+
+
+def test_names_are_whole_keys() -> None:
+    tree = {"23": 1, 23: 2, "it's": 3, "a\nb": 4, "list": [0] * 1300, "mu": {"mu": 5}}
+    for key, value in (("23", 1), ("it's", 3), ("a\nb", 4)):
+        assert arrayopt.tree.get(tree, key) == value
+        assert arrayopt.tree.set(tree, **{key: 7})[key] == 7
+    assert arrayopt.tree.set(tree, **{"23": 7})["list"] == tree["list"]
+    assert arrayopt.tree.get(tree, "'23'") is None
+    assert [path for path, _ in arrayopt.tree.get_all_with_path(tree, "mu")] == ["['mu']", "['mu']['mu']"]
+    assert arrayopt.tree.set(tree, mu=6)["mu"] == 6
+
+
+def test_a_field_called_as_its_class_is_found_once() -> None:
+    class Inner(NamedTuple):
+        x: Any
+
+    assert arrayopt.tree.get({"Inner": Inner(1)}, "Inner") == Inner(1)
+    assert arrayopt.tree.set({"Inner": Inner(1)}, Inner=2) == {"Inner": 2}
 
 
 def test_map_params_takes_further_trees() -> None:

@@ -8,7 +8,7 @@ from importlib.metadata import entry_points
 from typing import Any, Protocol
 
 from arrayopt.backend import Backend
-from arrayopt.fused.program import Launch
+from arrayopt.fused.program import Launch, Schedule
 from arrayopt.fused.tiles import Tiles
 from arrayopt.layout import Spots
 
@@ -23,6 +23,14 @@ class Engine(Protocol):
 
     def missing(self, leaves: Sequence[Any]) -> str | None:
         """What keeps it from serving these arrays, or None if nothing does."""
+        ...
+
+    def prepare(self, schedule: Schedule, like: Any) -> None:
+        """Makes all kernels of a step, before the first of them writes; ``like`` is an array of the device.
+
+        Raises:
+          Unforeseen: it cannot.
+        """
         ...
 
     def launch(
@@ -44,8 +52,20 @@ class WholeStep(Protocol):
         """What keeps it from serving these arrays, or None if nothing does."""
         ...
 
-    def compile(self, step: Callable[..., Any], trees: Any) -> Callable[..., Any]:
+    def compile(self, step: Callable[..., Any], trees: Any) -> CompiledStep:
         """From ``step(params, state, grads, extra) -> (params, state)`` to the same, faster."""
+        ...
+
+
+class CompiledStep(Protocol):
+    """A step on trees of one structure, as the library itself has compiled it."""
+
+    def leaves_of(self, given: tuple[Any, ...]) -> list[Any] | None:
+        """The leaves of parameters, gradients, state and extra arguments, if they are as in the first step; or None."""
+        ...
+
+    def run(self, params: Any, grads: Any, state: Any, extra: dict[str, Any]) -> tuple[tuple[Any, Any], str | None]:
+        """New parameters and state; and what shows that later steps must be run eagerly, or None."""
         ...
 
 
@@ -103,26 +123,40 @@ def choose(backend: Backend, leaves: Sequence[Any], wanted: str | None) -> tuple
     if wanted is not None:
         return wanted, _wanted(backend, leaves, wanted), "asked for"
     passed_over: list[str] = []
-    for name in backend.engines:
-        if name not in ("tiles", "eager", *announced()):
-            passed_over.append(f"not {name}: it is not announced by an installed package")
-            continue
-        found = engine(name, backend)
-        reason = found.missing(leaves)
+    for name in (*others(), *backend.engines):
+        reason = _obstacle(name, backend, leaves)
         if reason is None:
+            found = engine(name, backend)
             return name, found, "; ".join([found.about, *passed_over])
         passed_over.append(f"not {name}: {reason}")
     return "eager", engine("eager", backend), "; ".join(passed_over)
 
 
+def others() -> list[str]:
+    """The engines that packages beside arrayopt announce; they are asked first, since somebody installed them."""
+    return [name for name in announced() if name not in NAMES]
+
+
+def _obstacle(name: str, backend: Backend, leaves: Sequence[Any]) -> str | None:
+    """What keeps an engine from serving; None if nothing does. One that does not load serves nobody."""
+    if name not in ("tiles", "eager", *announced()):
+        return "it is not announced by an installed package"
+    try:
+        found = engine(name, backend)
+    except Exception as error:
+        return f"it does not load: {type(error).__name__}: {error}"
+    reason: str | None = found.missing(leaves)
+    return reason
+
+
 def _wanted(backend: Backend, leaves: Sequence[Any], wanted: str) -> Any:
-    found = engine(wanted, backend)
-    if wanted not in backend.engines:
+    served = (*others(), *backend.engines)
+    if wanted not in served:
+        engine(wanted, backend)  # raises if there is none of that name
         raise ValueError(
-            f"fused_step: engine {wanted!r} does not serve {backend.name}; {backend.name} has "
-            f"{', '.join(backend.engines)}."
+            f"fused_step: engine {wanted!r} does not serve {backend.name}; {backend.name} has {', '.join(served)}."
         )
-    reason = found.missing(leaves)
+    reason = _obstacle(wanted, backend, leaves)
     if reason is not None:
         raise ValueError(f"fused_step: engine {wanted!r} cannot serve: {reason}.")
-    return found
+    return engine(wanted, backend)

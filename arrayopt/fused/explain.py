@@ -55,6 +55,8 @@ class Explanation:
       bytes_written: likewise.
       bytes_minimum: what any step of this optimizer must read and write: every array it looks at and every array it
         changes, once.
+      structures: how many structures of trees the step remembers, and how many it can; beyond that it forgets those
+        met longest ago.
     """
 
     engine: str
@@ -66,6 +68,7 @@ class Explanation:
     bytes_read: int = 0
     bytes_written: int = 0
     bytes_minimum: int = 0
+    structures: tuple[int, int] = (0, 0)
 
     def __repr__(self) -> str:
         if not self.engine:
@@ -95,13 +98,19 @@ def _body(kernel: Kernel) -> list[str]:
     return [f"    {line}" for line in (*kernel.reads, *kernel.operations, *kernel.writes, *kernel.reduces)]
 
 
-def explained(way: Way | None) -> Explanation:
-    """The explanation of a way to run steps."""
+def explained(way: Way | None, kept: int, most: int) -> Explanation:
+    """The explanation of a way to run steps.
+
+    Args:
+      way: the last one.
+      kept: how many structures of trees the step remembers.
+      most: how many it remembers at most.
+    """
     if way is None:
-        return Explanation("", "", "no step has been taken yet")
+        return Explanation("", "", "no step has been taken yet", structures=(0, most))
     library = way.library.name if way.library else "several libraries"
     if way.schedule is None:
-        return Explanation(way.engine, library, way.reason, way.stopped)
+        return Explanation(way.engine, library, way.reason, way.stopped, structures=(kept, most))
     names = _Names(way)
     stages = way.schedule.stages
     kernels = [_kernel(launch, names) for stage in stages for launch in stage.launches]
@@ -116,6 +125,7 @@ def explained(way: Way | None) -> Explanation:
         sum([k.bytes_read for k in kernels]) + sum([read for read, _ in calls]),
         sum([k.bytes_written for k in kernels]) + sum([written for _, written in calls]),
         _minimum(way),
+        (kept, most),
     )
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import cmath
+import ctypes
 import math
 import operator
+import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -262,10 +264,49 @@ WRAPPING = frozenset(
 """Words whose results an integer dtype cuts to its bits."""
 
 
+def rounded32(x: Any) -> float:
+    """A real number as float32 has it."""
+    return ctypes.c_float(x).value
+
+
+def rounded16(x: Any) -> float:
+    """A real number as float16 has it."""
+    try:
+        return float(struct.unpack("e", struct.pack("e", x))[0])
+    except OverflowError:
+        return math.copysign(math.inf, x)
+
+
+def rounded_b16(x: Any) -> float:
+    """A real number as bfloat16 has it, rounded once: ties to even."""
+    if not math.isfinite(x) or x == 0.0:
+        return float(x)
+    unit = 2.0 ** max(math.frexp(x)[1] - 8, -133)
+    found = round(x / unit) * unit
+    return found if abs(found) < 2.0**128 else math.copysign(math.inf, x)
+
+
+_ROUNDED = {"float32": rounded32, "float16": rounded16, "bfloat16": rounded_b16}
+
+
+def total(function: _Function) -> _Function:
+    """The same, answering NaN where it raises: a step that has begun to write must not stop."""
+
+    def answered(*args: Any) -> Any:
+        try:
+            return function(*args)
+        except (ArithmeticError, ValueError, TypeError):
+            return math.nan
+
+    return answered
+
+
 def converter(dtype: str) -> _Function:
-    """From a number to how a dtype has it; real numbers stay double."""
+    """From a number to how a dtype has it."""
     if dtype == "bool":
         return bool
+    if dtype in _ROUNDED:
+        return _ROUNDED[dtype]
     if "int" in dtype:
         return _to_integer(int(dtype.lstrip("uint")), not dtype.startswith("u"))
     return complex if dtype.startswith("complex") else float

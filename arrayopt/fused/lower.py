@@ -27,6 +27,23 @@ def schedule(outputs: dict[int, Traced], moving: frozenset[int], places: int, ta
     return _Lowering(outputs, moving, places, tape).schedule()
 
 
+Draft = tuple[list[Temporary], list[Launch], list[Run]]
+
+
+def _made_early(drafts: list[Draft], leaves: int) -> list[Draft]:
+    """The stages with all buffers made before something is written: no memory is asked for after that."""
+    first = next((s for s, (_, launches, _) in enumerate(drafts) if _writes(launches, leaves)), len(drafts))
+    late = [t for temporaries, _, _ in drafts[first:] for t in temporaries]
+    early = [temporaries for temporaries, _, _ in drafts[:first]]
+    made = [*early, late, *[[] for _ in drafts[first + 1 :]]]
+    return [(temporaries, *rest) for temporaries, (_, *rest) in zip(made, drafts, strict=False)]  # type: ignore[misc]
+
+
+def _writes(launches: Sequence[Launch], leaves: int) -> bool:
+    """Whether a leaf is stored to."""
+    return any([site.arrays[a] < leaves for x in launches for site in x.sites for _, a, _ in x.program.stores])
+
+
 class _Lowering:
     def __init__(
         self, outputs: dict[int, Traced], moving: frozenset[int], places: int, tape: Sequence[Traced]
@@ -35,7 +52,7 @@ class _Lowering:
         self.graph = Graph(outputs, moving, tape)
         check_supported(self.graph)
         self.numbers = Numbers(self.graph)
-        self.buffers = places
+        self.leaves = self.buffers = places
         self.buffer: dict[int, int] = {}  # of each solid or kept value
         self.captured: list[tuple[int, Any]] = []
         self.read: list[tuple[int, int]] = []
@@ -71,14 +88,21 @@ class _Lowering:
         last = max([*[t.stage for t in found], *[self.graph.stage[i] for _, i, _ in written]], default=0)
         drafts = [self._draft(s, [t for t in found if t.stage == s]) for s in range(last + 1)]
         finals = [(place, self.numbers.known(i), dtypes.name(node.dtype)) for place, i, node in written]
+        drafts = _made_early(drafts, self.leaves)
         arithmetic = self.numbers.arithmetic(last + 1)
         stages = [
             Stage(work, function(work, f"<scalars of stage {s}>"), *draft, dropped)
             for s, (work, draft, dropped) in enumerate(zip(arithmetic, drafts, self._dropped(drafts), strict=True))
         ]
-        return Schedule(self.buffers, self.numbers.kinds, self.captured, self.read, stages, finals, self.copied)
+        for node in self.graph.nodes:  # what calls keep of the recording is not to keep the rest
+            node.args = ()
+            node.attrs = None if node.op == "formula" else node.attrs
+        kinds = [(tuple(x.shape), x.dtype) for _, x in self.captured]
+        return Schedule(
+            self.leaves, self.buffers, self.numbers.kinds, self.captured, kinds, self.read, stages, finals, self.copied
+        )
 
-    def _draft(self, s: int, found: list[Target]) -> tuple[list[Temporary], list[Launch], list[Run]]:
+    def _draft(self, s: int, found: list[Target]) -> Draft:
         temporaries: list[Temporary] = []
         self.programs, self.kernels = {}, {}
         parts = components(self.graph, found, s)
@@ -197,13 +221,14 @@ class _Lowering:
                 self.buffer[j] = self._new_buffer()
                 arrays.append((part, self.buffer[j]))
         answers = [graph.nodes[j] for j, _ in self._answers(i)]
-        return Run(call, values, answers, arrays, numbers)
+        on_host = [graph.on_host[j] for j, _ in self._answers(i)]
+        return Run(call, values, answers, arrays, numbers, on_host)
 
     def _answers(self, i: int) -> list[tuple[int, int | None]]:
         """The values that a call gives, each with its part."""
         return self.parts.get(i) or [(i, None)]
 
-    def _dropped(self, drafts: Sequence[tuple[list[Temporary], list[Launch], list[Run]]]) -> list[list[int]]:
+    def _dropped(self, drafts: Sequence[Draft]) -> list[list[int]]:
         """For each stage the buffers of this step that are not looked at after it."""
         own = set(self.buffer.values()) - {place for place, _ in self.captured}
         own -= {node.attrs for node in self.graph.nodes if node.op == "input"}

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import gc
-import traceback
 from bisect import bisect_right
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from arrayopt import dtypes
@@ -17,10 +15,13 @@ from arrayopt.dispatch import backend, is_array
 from arrayopt.fused.lower import schedule
 from arrayopt.fused.program import Schedule
 from arrayopt.fused.recorder import Recorder
-from arrayopt.fused.traced import NoNumber, NotRecordable, Traced
+from arrayopt.fused.traced import NotRecordable, Traced
 from arrayopt.tree.structure import Spec, flatten
 
 _NUMBERS = (int, float, complex)
+
+IMMUTABLE = (bool, str, bytes, type(None), type(Ellipsis))
+"""What among the leaves may be taken for the same in each step if it is equal."""
 
 
 class Trees(NamedTuple):
@@ -49,8 +50,8 @@ class Trees(NamedTuple):
         kinds = tuple(self.kinds)
         try:
             hash(kinds)
-        except TypeError:
-            kinds = tuple(map(_hashable, kinds))
+        except TypeError:  # a library's devices need not have a hash
+            kinds = tuple([kind if kind[1] is None else (*kind[:2], *map(str, kind[2:])) for kind in kinds])
         return self.spec, kinds
 
     @property
@@ -69,14 +70,26 @@ class Trees(NamedTuple):
         a, b, c, _ = self.counts
         kinds = ("parameter", "gradient", "state", "argument")
         who = kinds[bisect_right((a, a + b, a + b + c), place)]
-        path = _strip(self.spec.paths()[place])
+        path = _strip(self.spec.path(place))
         return f"the {who} at {path}" if path else f"the {who}"
 
 
+def hollow(spec: Spec) -> Spec:
+    """An equal structure, made of containers that hold nothing: one may remember what it was found in."""
+    return flatten(spec.unflatten([...] * spec.size))[1]
+
+
 def _kind(x: Any) -> tuple[Any, ...]:
+    kind = cast(Any, type(x))
     if is_array(x):
-        return cast(Any, type(x)), tuple(x.shape), x.dtype, device_of(x)
-    return cast(Any, type(x)), None, None if type(x) in (int, float, complex) else x
+        return kind, tuple(x.shape), x.dtype, device_of(x)
+    return kind, None, x if kind in IMMUTABLE else None
+
+
+def opaque(leaves: Sequence[Any]) -> Any:
+    """A leaf that is no array, no number and no constant: what it holds may be another thing in each step. Or None."""
+    known = (*_NUMBERS, *IMMUTABLE)
+    return next((x for x in leaves if type(x) not in known and not is_array(x)), None)
 
 
 def device_of(x: Any) -> Any:
@@ -84,32 +97,86 @@ def device_of(x: Any) -> Any:
     return getattr(x, "device", None)
 
 
-def _hashable(kind: tuple[Any, ...]) -> Any:
-    try:
-        hash(kind)
-    except TypeError:
-        if kind[1] is None:
-            return kind[0], id(kind[2])
-        return kind[0], kind[1], dtypes.name(kind[2]), str(kind[3])  # a library's devices need not have a hash
-    return kind
-
-
 def _strip(path: str) -> str:
     return path[path.index("]") + 1 :]
 
 
-def record(update: Callable[..., Any], trees: Trees, library: Backend) -> Schedule:
-    """Runs a step once on recording arrays, and makes its schedule.
+class Recording:
+    """A step that was run once on recording arrays: its results, as they were written down.
+
+    Attributes:
+      update: of the optimizer.
+      recorder: that wrote it down; it belongs to the recording until that is closed.
+      trees: the arguments.
+      found: the new parameters and state, with recorded arrays in them.
+    """
+
+    def __init__(self, update: Callable[..., Any], trees: Trees, recorder: Recorder, arrays: frozenset[int]) -> None:
+        self.recorder, self.trees = recorder, trees
+        recorder.begin(arrays, trees.leaves)
+        nodes = [_traced(recorder, place, leaf) for place, leaf in enumerate(trees.leaves)]
+        params, grads, state, extra = trees.spec.unflatten(nodes)
+        updates, new_state = update(grads, state, params, **extra)
+        self.found = apply_updates(params, updates), new_state
+
+    @property
+    def stop(self) -> str | None:
+        """What stopped the recording, with the line of code; None if nothing did."""
+        return self.recorder.stop
+
+    def values(self) -> tuple[Any, Any]:
+        """The new parameters and state, computed as the library would have."""
+        self.recorder.stopped(NotRecordable("its values are wanted"))
+        leaves, spec = flatten(self.found)
+        found: tuple[Any, Any] = spec.unflatten([self.recorder.plainly(x) for x in leaves])
+        return found
+
+    def schedule(self) -> Schedule:
+        """The kernels that do the same.
+
+        Raises:
+          NotRecordable: there are none.
+        """
+        return schedule(self.stored(), self.moving, len(self.trees.leaves), self.recorder.tape)
+
+    @property
+    def moving(self) -> frozenset[int]:
+        """The places of parameters and gradients."""
+        a, b, _, _ = self.trees.counts
+        return frozenset(range(a + b))
+
+    def stored(self) -> dict[int, Traced]:
+        """What each donated place becomes; those that stay as they are are left out.
+
+        Raises:
+          NotRecordable: it cannot be stored there.
+        """
+        trees, recorder = self.trees, self.recorder
+        outputs, spec = flatten(self.found)
+        if spec.children != (trees.spec.children[0], trees.spec.children[2]):
+            raise NotRecordable("the structure of the state changes")
+        news = zip(trees.donated, outputs, strict=True)
+        donated = {p: _output(recorder, p, new, trees.leaves[p]) for p, new in news}
+        return {p: new for p, new in donated.items() if new is not None}
+
+
+@contextmanager
+def recording(
+    update: Callable[..., Any], trees: Trees, library: Backend, arrays: frozenset[int] = frozenset()
+) -> Generator[Recording]:
+    """Runs a step once on recording arrays.
+
+    Args:
+      update: of the optimizer.
+      trees: the arguments of the step.
+      library: of the arrays.
+      arrays: places where a counter would be taken for a number, and is none.
 
     Raises:
-      NotRecordable: something in it cannot be recorded.
       Exception: whatever the transform raises.
     """
     with _recorder(library) as recorder, _undisturbed():
-        try:
-            return _record(update, trees, recorder)
-        except NoNumber as error:  # seldom: once more, knowing that
-            return _record(update, trees, recorder, error.places)
+        yield Recording(update, trees, recorder, arrays)
 
 
 _idle: dict[str, list[Recorder]] = {}
@@ -142,34 +209,23 @@ def _undisturbed() -> Generator[None]:
             gc.enable()
 
 
-def _record(
-    update: Callable[..., Any], trees: Trees, recorder: Recorder, arrays: frozenset[int] = frozenset()
-) -> Schedule:
-    recorder.begin(arrays)
-    nodes = [_traced(recorder, place, leaf) for place, leaf in enumerate(trees.leaves)]
-    params, grads, state, extra = trees.spec.unflatten(nodes)
-    updates, new_state = update(grads, state, params, **extra)
-    new_params = apply_updates(params, updates)
-    a, b, _, _ = trees.counts
-    outputs, spec = flatten((new_params, new_state))
-    if spec.children != (trees.spec.children[0], trees.spec.children[2]):
-        raise NotRecordable("the structure of the state changes")
-    donated = {p: _output(recorder, p, new, trees.leaves[p]) for p, new in zip(trees.donated, outputs, strict=True)}
-    stored = {p: new for p, new in donated.items() if new is not None}
-    moving = frozenset(range(a + b))
-    return schedule(stored, moving, len(trees.leaves), recorder.tape)
-
-
 def _traced(recorder: Recorder, place: int, leaf: Any) -> Any:
     if type(leaf) in _NUMBERS:
         return recorder.number(place, leaf)
-    return recorder.input(place, leaf) if hasattr(leaf, "shape") and hasattr(leaf, "dtype") else leaf
+    return recorder.input(place, leaf) if is_array(leaf) or isinstance(leaf, Shape) else leaf
+
+
+class Shape:
+    """What is to be known of an array that may be gone when it is asked for."""
+
+    def __init__(self, shape: Sequence[int], dtype: Any) -> None:
+        self.shape, self.dtype = tuple(shape), dtype
 
 
 def _output(recorder: Recorder, place: int, new: Any, old: Any) -> Traced | None:
     """The recorded value that a donated place takes; None if it stays as it is."""
     if not isinstance(new, Traced):
-        if new is old:
+        if new is old or (type(new) is type(old) and type(new) in IMMUTABLE and new == old):
             return None
         if not is_array(new):
             raise NotRecordable("the state takes a value that was not computed from arrays")
@@ -179,25 +235,14 @@ def _output(recorder: Recorder, place: int, new: Any, old: Any) -> Traced | None
         if found.dtype is not type(old):
             raise NotRecordable(f"a number in the state, {type(old).__name__}, becomes {dtypes.name(found.dtype)}")
         return found
+    if not is_array(old) and not isinstance(old, Shape):
+        raise NotRecordable(f"the state has {type(old).__name__} where it takes an array")
     if new.shape != tuple(old.shape) or dtypes.name(new.dtype) != dtypes.name(old.dtype):
         raise NotRecordable(
             f"a state of shape {tuple(old.shape)} and dtype {dtypes.name(old.dtype)} becomes one of shape "
             f"{new.shape} and dtype {dtypes.name(new.dtype)}"
         )
     return found
-
-
-def stopping_line(error: BaseException) -> str:
-    """The line of somebody's code that stopped a recording: ``file:line: text``."""
-    frames = traceback.extract_tb(error.__traceback__)
-    ours = [f for f in frames if _HOME in Path(f.filename).parents]
-    theirs = [f for f in frames if f not in ours]
-    frame = ([f for f in theirs if _LIBRARIES.isdisjoint(Path(f.filename).parts)] or theirs or frames)[-1]
-    return f"{frame.filename}:{frame.lineno}: {frame.line}"
-
-
-_HOME = Path(__file__).parents[1]
-_LIBRARIES = frozenset({"array_api_compat", "array_api_strict", "numpy", "torch", "jax", "cupy"})
 
 
 def library_of(leaves: list[Any]) -> Backend | None:

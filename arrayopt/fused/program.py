@@ -110,6 +110,7 @@ class Launch:
     program: Program
     sites: list[Site] = field(default_factory=list[Site])
     bound: Any = None  # what an engine keeps of it from step to step
+    owners: list[int | None] = field(default_factory=list[int | None])  # of each site, the gradient it depends on
 
 
 @dataclass(slots=True)
@@ -131,6 +132,13 @@ class Run:
     answers: list[Traced]  # what it answers, as recorded
     arrays: list[tuple[int | None, int]]  # part (None: the whole), buffer
     numbers: list[tuple[int | None, int]]  # part, place among the numbers known
+    is_number: list[bool]  # of each answer, whether it is among the numbers
+    owner: int | None = None  # the gradient it depends on
+
+    def in_order(self) -> list[Traced]:
+        """What it answers: the arrays, then the numbers."""
+        pairs = list(zip(self.answers, self.is_number, strict=True))
+        return [x for x, number in pairs if not number] + [x for x, number in pairs if number]
 
 
 @dataclass(slots=True)
@@ -139,7 +147,7 @@ class Stage:
 
     arithmetic: Arithmetic
     scalars: Callable[[list[Any]], list[Any]]  # the same as a function of the numbers known
-    temporaries: list[Temporary]
+    temporaries: list[Temporary]  # to be made now; from the first stage that writes on there are none any more
     launches: list[Launch]
     runs: list[Run]
     dropped: list[int]  # buffers that nobody needs any more
@@ -149,14 +157,22 @@ class Stage:
 class Schedule:
     """A whole step."""
 
+    leaves: int  # of the trees
     buffers: int  # how many, the leaves of the trees first
     numbers: str  # kind of each number known in the course of a step: f, i, b or c
     captured: list[tuple[int, Any]]  # buffer, array that the rule holds
+    kinds: list[tuple[tuple[int, ...], Any]]  # of each of these, shape and dtype as recorded
     read: list[tuple[int, int]]  # buffer, number: read at the beginning
     stages: list[Stage]
     written: list[tuple[int, int, str]]  # buffer, number, dtype: written at the end
     copied: list[tuple[int, int]]  # from a buffer to a buffer, at the end
     bound: Any = None  # what an engine keeps of it from step to step
+    prepared: bool = False  # whether its kernels have been compiled
+    owners: dict[int, int | None] = field(default_factory=dict[int, "int | None"])  # of what is copied at the end
+
+    def holds(self) -> bool:
+        """Whether the arrays that the rule holds still have the shapes and dtypes that were recorded."""
+        return [(tuple(x.shape), x.dtype) for _, x in self.captured] == self.kinds
 
 
 def size_of(dtype: str) -> int:

@@ -7,23 +7,45 @@ sets of small arrays.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from arrayopt import dtypes
 from arrayopt.backend import Backend
 from arrayopt.dispatch import introduce, is_array
 from arrayopt.fused import words
+from arrayopt.fused.blame import calling_line
 from arrayopt.fused.probe import Call, Operands, broadcast, probed, reshaped, sliced, squeezed
 from arrayopt.fused.takes import Take
 from arrayopt.fused.traced import NotRecordable, Operand, Traced
+from arrayopt.fused.values import Values
 
 _NUMBERS = {bool: -1, int: -2, float: -3, complex: -4}
 _EXAMPLES = {-1: True, -2: 1, -3: 1.0, -4: 1j}
 _INQUIRIES = frozenset({"result_type", "finfo", "iinfo", "isdtype", "can_cast", "broadcast_shapes"})
 _NUMBERS_OF = words.REDUCTIONS | {"captured", "call", "part"}  # a single one of these is worked with on the host
+_NARROW = ("float16", "bfloat16")
 _FILLED = {"zeros_like": 0, "empty_like": 0, "ones_like": 1}
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def _word(method: Method) -> Method:
+    """A function of the library that a method of the recorder writes down; computed, once the recording has stopped."""
+    name = method.__name__
+
+    @functools.wraps(method)
+    def called(self: Recorder, *args: Any, **options: Any) -> Any:
+        if self.stop is None:
+            try:
+                return method(self, *args, **options)
+            except NotRecordable as error:
+                self.stopped(error)
+        return getattr(self.library, name)(*self.plainly(args), **self.plainly(options))
+
+    return cast(Method, called)
 
 
 class Recorder:
@@ -31,14 +53,19 @@ class Recorder:
 
     Args:
       backend: the library's adapter.
+
+    Attributes:
+      stop: what stopped the recording, with the line of code; None if nothing did.
     """
 
     device = None
 
     def __init__(self, backend: Backend) -> None:
-        self.library = backend.xp
+        self.library, self.backend = backend.xp, backend
         self.__name__ = self.library.__name__  # messages speak of the library
-        self.kind: type[Traced] = type("Traced", (Traced,), {"__slots__": (), "recorder": self})
+        seen_as = property(_kind_of(type(self.library.ones(()))))  # by isinstance, as rules ask
+        members = {"__slots__": (), "recorder": self, "__class__": seen_as}
+        self.kind: type[Traced] = type("Traced", (Traced,), members)
         self.begin()
         introduce(self.kind, self, RecordingBackend(backend, self))
 
@@ -64,6 +91,10 @@ class Recorder:
         """``x``, fit to be an operand: recorded, a Python number, or an array that the rule holds."""
         if type(x) is self.kind or type(x) in _NUMBERS:
             return x
+        if type(x).__module__ == "numpy" and self.backend.name != "numpy":
+            x = _unboxed(x)
+            if type(x) in _NUMBERS:
+                return x
         if not is_array(x):
             raise NotRecordable(f"an operand is neither an array nor a number, but {type(x).__name__}")
         held = self._held.get(id(x))
@@ -76,13 +107,17 @@ class Recorder:
         """A value that depends on several numbers, and stands for them among operands."""
         return self._written("numbers", xs, None, (), float, _NUMBERS[float])
 
-    def begin(self, arrays: frozenset[int] = frozenset()) -> None:
+    def begin(self, arrays: frozenset[int] = frozenset(), leaves: Sequence[Any] = ()) -> None:
         """Forgets the last recording, and what the library said: it may be set otherwise now.
 
         Args:
           arrays: places where a counter would be taken for a number, and is none.
+          leaves: what lies at the places of the trees, for when it must be computed with.
         """
         self._arrays = arrays
+        self.stop: str | None = None
+        self._values = Values(self.backend, leaves)
+        self.made: list[Any] = []  # arrays that functions of the library made of nothing that is recorded
         self._dtypes: list[Any] = []
         self._ids: dict[str, int] = {}
         self._kinds: dict[Any, tuple[Any, int]] = {}
@@ -91,6 +126,45 @@ class Recorder:
         self._held: dict[int, tuple[Any, Traced]] = {}
         self._equal: dict[tuple[Any, ...], Traced] = {}
         self.tape: list[Traced] = []
+
+    # -- the end of a recording ------------------------------------------------------------------------------
+
+    def stopped(self, error: NotRecordable) -> None:
+        """Computes all that was written down; what comes after is computed at once."""
+        if self.stop is None:
+            self.stop = f"it cannot be recorded: {error}; {calling_line()}"
+            self._values.compute(self.tape)
+
+    def stopped_at(self, x: Traced, why: str) -> Any:
+        """The value of something recorded, which ends the recording."""
+        self.stopped(NotRecordable(why))
+        return self._values.of(x)
+
+    def plainly(self, x: Any) -> Any:
+        """Values in the place of what was recorded, at any depth of lists, tuples and dicts."""
+        if type(x) is self.kind:
+            return self._values.of(x)
+        if type(x) in (list, tuple):
+            return type(x)([self.plainly(y) for y in x])
+        if type(x) is dict:
+            return {name: self.plainly(y) for name, y in x.items()}
+        return x
+
+    def function_of(self, function: Any, args: Any, options: dict[str, Any]) -> Any:
+        """A function of the library that was called past its namespace: ``np.where``, or ``+`` of its array and ours.
+
+        Elementwise ones are recorded; at any other the recording stops.
+        """
+        name = function.__name__
+        op = _SPELLED.get(name.strip("_"), "")
+        if self.stop is None and not options:
+            if op in words.OPERATORS and len(args) == (1 if op in words.UNARY else 2):
+                return self.operator(op, *(args[::-1] if name.startswith("__r") else args))
+            if op and op not in words.OPERATORS and len(args) == (3 if op == "where" else 1 if op in words.UNARY else 2):
+                return getattr(self, op)(*args)
+        self.stopped(NotRecordable(f"{function.__name__} is called outside of the Array API standard"))
+        found = function(*self.plainly(args), **self.plainly(options))
+        return found
 
     # -- formulas ------------------------------------------------------------------------------------------
 
@@ -121,7 +195,7 @@ class Recorder:
         look(*row)
         start = len(self.tape)
         out: list[Any] = work(*row)
-        if not alone:
+        if not alone or self.stop is not None:
             return out
         take = takes[key] = Take(given, self.tape[start:], out)
         if not take.is_simple:
@@ -141,22 +215,49 @@ class Recorder:
     def _are_apart(self, given: tuple[Any, ...]) -> bool:
         """Whether all are recorded arrays, none of them twice."""
         kind = self.kind
-        return all([type(x) is kind and not x.plain for x in given]) and len(set(map(id, given))) == len(given)
+        if self.stop is not None or not all([type(x) is kind and not x.plain for x in given]):
+            return False
+        return len(set(map(id, given))) == len(given)
 
     # -- elementwise ---------------------------------------------------------------------------------------
 
-    def operator(self, op: str, x: Any, y: Any = None) -> Any:
+    def operator(self, op: str, *args: Any) -> Any:
         """``x op y``, or ``op x``."""
-        if y is None:
-            return self._elementwise(op, "operator", (x,))
+        if self.stop is None:
+            try:
+                return self._elementwise(op, "operator", args) if len(args) == 1 else self._operator(op, *args)
+            except NotRecordable as error:
+                self.stopped(error)
+        return words.OPERATORS[op](*self.plainly(args))
+
+    def _operator(self, op: str, x: Any, y: Any) -> Any:
         if op == "pow" and _is_small(y) and type(x) is self.kind:
             return self._power(x, y)
         kind = self.kind
+        if op in words.COMPARISONS:
+            x, y = self._comparable(x, y)
         if type(x) is kind and type(y) is kind and x.shape == y.shape and not x.plain:
             return self._pair(op, x, y, x.sig, y.sig, x.shape)
         if type(x) is float and type(y) is kind and not y.plain:
             return self._pair(op, x, y, -3, y.sig, y.shape)
         return self._elementwise(op, "operator", (x, y))
+
+    def _comparable(self, x: Any, y: Any) -> tuple[Any, Any]:
+        """Operands of a comparison in the dtype in which the library compares them, so that every engine does."""
+        x, y = [z if type(z) in _NUMBERS else self.operand(z) for z in (x, y)]
+        if type(x) is not self.kind or type(y) is not self.kind or x.sig // 2 == y.sig // 2 or x.sig < 0 or y.sig < 0:
+            return self._weak(x, y), self._weak(y, x)
+        dtype, _ = self._answer(("operator", "add", x.sig, y.sig))
+        if dtypes.is_double(dtype) and {"int64", "uint64"} == {dtypes.name(x.dtype), dtypes.name(y.dtype)}:
+            raise NotRecordable("int64 and uint64 are compared, which no dtype holds both")
+        return self._cast("astype", x, dtype), self._cast("astype", y, dtype)
+
+    def _weak(self, x: Any, y: Any) -> Any:
+        """A Python number as an array of 16 bits or of whole numbers sees it, since kernels compute in wider registers."""
+        if type(x) is not float or type(y) is not self.kind or y.sig < 0 or y.plain:
+            return x
+        dtype, _ = self._answer(("operator", "add", y.sig, -3))
+        return self.full_like(y, x, dtype=dtype) if dtypes.name(dtype) in _NARROW else x
 
     def _pair(self, op: str, x: Any, y: Any, a: int, b: int, shape: tuple[int, ...]) -> Traced:
         """The usual case, without detours: rules are recorded leaf by leaf."""
@@ -260,13 +361,14 @@ class Recorder:
     ) -> Traced:
         return self._written(op, args, attrs, shape, dtype[0], 2 * dtype[1] + (not shape))
 
+    @_word
     def astype(self, x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
         del copy, device
         return self._cast("astype", x, dtype)
 
     def hand_on(self, x: Traced, dtype: Any) -> Any:
         """A cast that may be left out where the value is widened again."""
-        return self._cast("hand_on", x, dtype)
+        return self.astype(x, dtype) if self.stop is not None else self._cast("hand_on", x, dtype)
 
     def _cast(self, op: str, x: Traced, dtype: Any) -> Any:
         kind = self._dtype(dtype)
@@ -279,9 +381,12 @@ class Recorder:
             return self._once(op, (x,), kind[0], 2 * kind[1] + 1)
         return self._made(op, (x,), None, x.shape, kind)
 
-    def copy_of(self, x: Traced) -> Traced:
+    def copy_of(self, x: Traced) -> Any:
+        if self.stop is not None:
+            return self.backend.copy(self.plainly(x))
         return self._made("copy", (x,), None, x.shape, self._dtype(x.dtype))
 
+    @_word
     def clip(self, x: Any, /, min: Any = None, max: Any = None) -> Any:
         for word, bound in (("maximum", min), ("minimum", max)):
             if bound is not None:
@@ -292,33 +397,43 @@ class Recorder:
     def _as_bound(self, x: Traced, bound: Any) -> Any:
         return bound if type(bound) in _NUMBERS else self._cast("astype", self.operand(bound), x.dtype)
 
+    @_word
     def square(self, x: Any, /) -> Any:
         return self._elementwise("multiply", "operator", (x, x))
 
+    @_word
     def reciprocal(self, x: Any, /) -> Any:
         return self._elementwise("divide", "operator", (1, x))
 
+    @_word
     def positive(self, x: Any, /) -> Any:
         return x
 
+    @_word
     def full_like(self, x: Any, /, fill_value: Any, *, dtype: Any = None, device: Any = None) -> Traced:
         del device
         x = self.operand(x)
         return self._made("full", (self.operand(fill_value),), None, x.shape, self._dtype(dtype or x.dtype))
 
+    @_word
     def asarray(self, x: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | None = None) -> Any:
         if type(x) is self.kind:
             return x if dtype is None else self._cast("astype", x, dtype)
         if _holds(self.kind, x):
             raise NotRecordable("asarray of several recorded values")
-        return self.library.asarray(x, dtype=dtype, device=device, copy=copy)
+        found = self.library.asarray(x, dtype=dtype, device=device, copy=copy)
+        if type(x) in (*_NUMBERS, list, tuple):
+            self.made.append(found)
+        return found
 
     # -- the same entries in another shape -----------------------------------------------------------------
 
+    @_word
     def reshape(self, x: Any, /, shape: Any, *, copy: bool | None = None) -> Traced:
         del copy
         return self._view(x, reshaped(x.shape, shape))
 
+    @_word
     def expand_dims(self, x: Any, /, axis: Any = 0) -> Traced:
         axes = sorted([a % (x.ndim + 1) for a in ([axis] if isinstance(axis, int) else axis)])
         shape = list(x.shape)
@@ -326,6 +441,7 @@ class Recorder:
             shape.insert(a, 1)
         return self._view(x, tuple(shape))
 
+    @_word
     def squeeze(self, x: Any, /, axis: Any) -> Traced:
         return self._view(x, squeezed(x.shape, axis))
 
@@ -333,6 +449,7 @@ class Recorder:
         x = cast(Traced, self.operand(x))
         return x if x.shape == shape else self._made("view", (x,), None, shape, self._dtype(x.dtype))
 
+    @_word
     def broadcast_to(self, x: Any, /, shape: tuple[int, ...]) -> Traced:
         x = self.operand(x)
         return self._made("copy", (x,), None, tuple(shape), self._dtype(x.dtype))
@@ -360,21 +477,27 @@ class Recorder:
         shape = kept if keepdims else tuple([n for a, n in enumerate(x.shape) if a not in axes])
         return self._made("fold", (x,), kept, shape, self._dtype(x.dtype))
 
+    @_word
     def sum(self, x: Any, /, *, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Any:
         return self._reduced("sum", x, axis, keepdims, dtype)
 
+    @_word
     def max(self, x: Any, /, *, axis: Any = None, keepdims: bool = False) -> Any:
         return self._reduced("max", x, axis, keepdims)
 
+    @_word
     def min(self, x: Any, /, *, axis: Any = None, keepdims: bool = False) -> Any:
         return self._reduced("min", x, axis, keepdims)
 
+    @_word
     def any(self, x: Any, /, *, axis: Any = None, keepdims: bool = False) -> Any:
         return self._reduced("any", x, axis, keepdims)
 
+    @_word
     def all(self, x: Any, /, *, axis: Any = None, keepdims: bool = False) -> Any:
         return self._reduced("all", x, axis, keepdims)
 
+    @_word
     def mean(self, x: Any, /, *, axis: Any = None, keepdims: bool = False) -> Any:
         x = self.operand(x)
         if _is_along("sum", x, axis):
@@ -388,13 +511,23 @@ class Recorder:
 
     def item(self, x: Traced, key: Any) -> Any:
         """``x[key]``; the key holds no arrays."""
-        if _holds(self.kind, key) or any([is_array(k) for k in _as_tuple(key)]):
-            raise NotRecordable("an index is an array")
+        if self.stop is None and (_holds(self.kind, key) or any([is_array(k) for k in _as_tuple(key)])):
+            self.stopped(NotRecordable("an index is an array"))
+        if self.stop is not None:
+            return self.plainly(x)[self.plainly(key)]
         node = Call("__getitem__", Operands((x, key), {}))
         return self._made("call", (x,), node, sliced(x.shape, key), self._dtype(x.dtype))
 
     def call(self, path: str, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """A function of the library, run between kernels."""
+        if self.stop is None:
+            try:
+                return self._called(path, args, options)
+            except NotRecordable as error:
+                self.stopped(error)
+        return Call(path, Operands(self.plainly(args), self.plainly(options))).run(self.library, _itself)
+
+    def _called(self, path: str, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         call = Call(path, Operands(args, options).recorded(self))
         found = probed(self, call)
         if isinstance(found, list):
@@ -416,19 +549,35 @@ class Recorder:
         real = getattr(self.library, name)
         if name in ("linalg", "fft"):
             return _Part(self, name)
-        if not callable(real) or isinstance(real, type) or name in words.CREATION:
+        if not callable(real) or isinstance(real, type):
             return real
+        if name in words.CREATION - {"from_dlpack"}:
+            return self._creator(real)
         return self._inquiry(real) if name in _INQUIRIES else self.between_kernels(name, real)
 
     def _elementwise_word(self, name: str) -> Callable[..., Any]:
         """An elementwise word; without anything recorded in it, its value."""
 
         def function(*args: Any) -> Any:
-            if not _holds(self.kind, args):
-                return getattr(self.library, name)(*args)
-            return self._elementwise(name, "function", args)
+            if self.stop is None and _holds(self.kind, args):
+                try:
+                    given = self._comparable(*args) if name in words.COMPARISONS else args
+                    return self._elementwise(name, "function", given)
+                except NotRecordable as error:
+                    self.stopped(error)
+            return getattr(self.library, name)(*self.plainly(args))
 
         return function
+
+    def _creator(self, real: Callable[..., Any]) -> Callable[..., Any]:
+        """A function that makes an array of nothing that is recorded: the same one in each step."""
+
+        def created(*args: Any, **options: Any) -> Any:
+            found = real(*self.plainly(args), **self.plainly(options))
+            self.made.append(found)
+            return found
+
+        return created
 
     def _inquiry(self, real: Callable[..., Any]) -> Callable[..., Any]:
         """A question about dtypes or shapes."""
@@ -462,8 +611,10 @@ class _Part:
         self._recorder, self._name = recorder, name
 
     def vector_norm(self, x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
-        recorder, x = self._recorder, self._recorder.operand(x)
-        if ord == 2 and _is_whole(x, axis) and _can_join("sum", x) and not dtypes.is_complex(x.dtype):
+        recorder = self._recorder
+        if recorder.stop is None:
+            x = recorder.operand(x)
+        if recorder.stop is None and ord == 2 and _is_whole(x, axis) and _can_join("sum", x) and not dtypes.is_complex(x.dtype):
             return recorder.sqrt(recorder.sum(x * x, keepdims=keepdims))
         return recorder.call("linalg.vector_norm", (x,), {"axis": axis, "keepdims": keepdims, "ord": ord})
 
@@ -484,7 +635,9 @@ class RecordingBackend(Backend):
     def counter(self, like: Any) -> Any:
         del like
         xp = self._recorder.library
-        return self._recorder.operand(xp.zeros((), dtype=xp.int32))
+        zero = xp.zeros((), dtype=xp.int32)
+        self._recorder.made.append(zero)
+        return self.receive(zero)
 
     def each_leaf(
         self, rows: Sequence[tuple[Any, ...]], look: Callable[..., Any], work: Callable[..., Any]
@@ -504,11 +657,38 @@ class RecordingBackend(Backend):
         return self._real.dtype(name)
 
     def hand_on(self, x: Any, dtype: Any) -> Any:
-        is_narrow = dtypes.name(dtype) in ("float16", "bfloat16")
+        is_narrow = dtypes.name(dtype) in _NARROW
         return self._recorder.hand_on(x, dtype) if is_narrow else self.xp.astype(x, dtype)
 
+    def asarray(self, values: Any, dtype: str | None = None, device: Any = None) -> Any:
+        return self._real.asarray(values, dtype, device)
+
     def receive(self, x: Any) -> Any:
-        return self._recorder.operand(x)
+        return x if self._recorder.stop is not None else self._recorder.operand(x)
+
+
+def _kind_of(array: type[Any]) -> Callable[[Traced], type[Any]]:
+    return lambda x: x.dtype if isinstance(x.dtype, type) else array
+
+
+def _itself(x: Any) -> Any:
+    return x
+
+
+def _unboxed(x: Any) -> Any:
+    """A single number of NumPy among another library's arrays, as a Python number."""
+    return x.item() if getattr(x, "shape", None) == () and type(x).__name__ != "ndarray" else x
+
+
+_SPELLED = {
+    **{name: name for name in (words.UNARY | words.BINARY) - {"sign"}},  # Torch's own sign answers 0 to NaN
+    **dict.fromkeys(["absolute"], "abs"), "invert": "bitwise_invert", "rint": "round", "neg": "negative",
+    "sub": "subtract", "mul": "multiply", "div": "divide", "truediv": "divide", "true_divide": "divide",
+    "floordiv": "floor_divide", "mod": "remainder", "power": "pow", "rsub": "subtract", "rmul": "multiply",
+    "radd": "add", "rdiv": "divide", "rtruediv": "divide", "rpow": "pow", "lt": "less", "le": "less_equal",
+    "gt": "greater", "ge": "greater_equal", "eq": "equal", "ne": "not_equal", "where": "where",
+}  # fmt: skip
+"""The names under which NumPy and Torch know elementwise words."""
 
 
 def _is_small(n: Any) -> bool:

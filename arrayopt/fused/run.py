@@ -11,9 +11,14 @@ from typing import Any, cast
 from arrayopt import dtypes
 from arrayopt.backend import Backend
 from arrayopt.dispatch import backend, is_array, same_library
-from arrayopt.fused.plan import Trees, device_of, stopping_line
-from arrayopt.fused.program import Schedule, size_of
+from arrayopt.fused.blame import is_ours, stopping_line
+from arrayopt.fused.compare import Print, difference, fingerprint, kept_as_they_are
+from arrayopt.fused.engines import CompiledStep
+from arrayopt.fused.holes import agree, owners
+from arrayopt.fused.plan import IMMUTABLE, Recording, Shape, Trees, device_of, hollow, recording
+from arrayopt.fused.program import Schedule
 from arrayopt.fused.runner import carry_out, uninterrupted
+from arrayopt.fused.traced import NoNumber, NotRecordable, Unforeseen
 from arrayopt.layout import Layout, Ranges, Spots
 from arrayopt.tree.reading import reader
 from arrayopt.tree.structure import Spec, flatten
@@ -44,11 +49,12 @@ class Way:
     ) -> None:
         self.library, self.engine, self.reason = library, engine, reason
         self.schedule, self.stopped = schedule, stopped
-        self.spec: Spec = trees.spec
-        self.names = Trees([], trees.spec)
+        self.spec = hollow(trees.spec)
+        self.names = Trees([], self.spec, trees.kinds)
+        self.key = self.names.key
         self.donated = trees.donated
         self.kinds = trees.kinds
-        self._read = reader(trees.spec)
+        self._read = reader(self.spec)
 
     def leaves_of(self, *given: Any) -> list[Any] | None:
         """The leaves of the arguments of a step; None if they are not of that structure, shapes and dtypes."""
@@ -76,30 +82,39 @@ def _fits(x: Any, kind: tuple[Any, ...]) -> bool:
     if type(x) is not kind[0]:
         return False
     if kind[1] is None:
-        return kind[2] is None or x is kind[2] or bool(x == kind[2])
+        return kind[0] not in IMMUTABLE or bool(x == kind[2])
     return bool(x.shape == kind[1] and x.dtype == kind[2] and device_of(x) == kind[3])
 
 
 class Whole(Way):
     """Compiled by the library itself, parameters and state given to it.
 
-    It is recorded only when somebody asks for an explanation. What the library cannot compile, it runs as it stands.
+    What its kernels would be is recorded only when somebody asks for an explanation. What the library cannot compile,
+    it runs as it stands.
+
+    Args:
+      compiled: the engine's.
+      step: the same without the engine.
+      record: answers the schedule, or what stopped the recording.
     """
 
     def __init__(
-        self, compiled: Step, step: Step, record: Callable[[], tuple[Schedule | None, str | None]], *rest: Any
+        self,
+        compiled: CompiledStep,
+        step: Step,
+        record: Callable[[], tuple[Schedule | None, str | None]],
+        *rest: Any,
     ) -> None:
         super().__init__(*rest)
         self._compiled, self._step = compiled, step
         self._record = record
-        self._works = False
-        self._type = self.kinds[0][0] if self.kinds else None
+        self._eager = False
+        self._has_numbers = any([self.kinds[p][0] is int for p in self.donated])
 
     def leaves_of(self, *given: Any) -> list[Any] | None:
-        """Nothing, once it works: the compiler itself looks at structure, shapes and dtypes, and faster."""
-        if self._works and type(first_leaf(given[0])) is self._type:
-            return []
-        return super().leaves_of(*given)
+        """As the compiler takes them apart, where it sees the same trees as we do; which is faster."""
+        found = self._compiled.leaves_of(given)
+        return super().leaves_of(*given) if found is None else found
 
     def look(self) -> None:
         """Records the step."""
@@ -108,49 +123,49 @@ class Whole(Way):
 
     def run(self, leaves: list[Any], params: Any, grads: Any, state: Any, extra: dict[str, Any]) -> tuple[Any, Any]:
         """Takes a step."""
-        if not self._works and self.stopped is None:
-            return self._first(leaves, params, grads, state, extra)
-        found: tuple[Any, Any] = (self._compiled if self._works else self._step)(params, state, grads, extra)
-        return found
+        if not self._eager:
+            if len(set(map(id, leaves))) < len(leaves):
+                self._check_apart(params, grads, state, extra)
+            try:
+                found, changed = self._compiled.run(params, grads, state, extra)
+                if changed is not None:
+                    self._run_eagerly(f"it cannot be compiled: {changed}")
+                return self._with_numbers(found) if self._has_numbers else found
+            except Exception as error:  # may be the transform's own word on bad input: then it comes again
+                if any([x.is_deleted() for x in leaves if hasattr(x, "is_deleted")]):
+                    raise
+                again: tuple[Any, Any] = self._step(params, state, grads, extra)
+                text = str(error).split("\n")[0]
+                self._run_eagerly(f"it cannot be compiled: {type(error).__name__}: {text}; {stopping_line(error)}")
+                return again
+        plain: tuple[Any, Any] = self._step(params, state, grads, extra)
+        return plain
 
-    def _first(
-        self, leaves: list[Any], params: Any, grads: Any, state: Any, extra: dict[str, Any]
-    ) -> tuple[Any, Any]:
-        """The first step, which shows whether it can be compiled."""
-        self._check_apart(leaves)
-        found: tuple[Any, Any]
-        try:
-            found = self._compiled(params, state, grads, extra)
-            self._works = True
-        except Exception as error:  # may be the transform's own word on bad input: then it comes again
-            if any([x.is_deleted() for x in leaves if hasattr(x, "is_deleted")]):
-                raise
-            found = self._step(params, state, grads, extra)
-            text = str(error).split("\n")[0]
-            self.stopped = f"it cannot be compiled: {type(error).__name__}: {text}; {stopping_line(error)}"
-            self.engine, self.reason = "eager", f"not {self.engine}: {self.stopped}"
-        return found
+    def _with_numbers(self, found: tuple[Any, Any]) -> tuple[Any, Any]:
+        """Whole numbers where the state had some, which the compiler made arrays of."""
+        leaves, spec = flatten(found)
+        if len(leaves) == len(self.donated):
+            kinds = [self.kinds[p][0] for p in self.donated]
+            leaves = [int(x) if kind is int else x for x, kind in zip(leaves, kinds, strict=True)]
+        new: tuple[Any, Any] = spec.unflatten(leaves)
+        return new
 
-    def _check_apart(self, leaves: list[Any]) -> None:
+    def _run_eagerly(self, why: str) -> None:
+        self._eager, self.stopped = True, why
+        self.engine, self.reason = "eager", f"not {self.engine}: {why}"
+
+    def _check_apart(self, *given: Any) -> None:
         """Raises ValueError if an array is given away and given a second time."""
-        seen: dict[int, int] = {}
-        for p in [*self.donated, *range(len(leaves))]:
+        leaves, spec = flatten(given)
+        names, seen = Trees(leaves, spec), dict[int, int]()
+        donated = set(names.donated)
+        for p in [*names.donated, *range(len(leaves))]:
             other = seen.setdefault(id(leaves[p]), p)
-            if other != p and is_array(leaves[p]):
+            if other != p and other in donated and is_array(leaves[p]):
                 raise ValueError(
-                    f"fused_step: {self.names.path(other)} and {self.names.path(p)} are one array, and the former is "
+                    f"fused_step: {names.path(other)} and {names.path(p)} are one array, and the former is "
                     f"given away. Keep one of them in the tree, or a copy."
                 )
-
-
-def first_leaf(tree: Any) -> Any:
-    """Some leaf of a tree, found without opening all of it; None if that is not so easy."""
-    while isinstance(tree, (dict, list, tuple)):
-        if not tree:
-            return None
-        found: Any = cast(Any, tree)
-        tree = next(iter(found.values())) if isinstance(tree, dict) else found[0]
-    return tree
 
 
 class Eagerly(Way):
@@ -162,8 +177,17 @@ class Eagerly(Way):
 
     def run(self, leaves: list[Any], params: Any, grads: Any, state: Any, extra: dict[str, Any]) -> tuple[Any, Any]:
         """Takes a step."""
-        layouts = self._layouts(leaves)
-        found: tuple[Any, Any] = self._step(self._raw(params), self._raw(state), grads, extra)
+        layouts = self.layouts(leaves)
+        return self.kept(self._step(self._raw(params), self._raw(state), grads, extra), leaves, layouts)
+
+    def kept(self, found: Any, leaves: list[Any], layouts: dict[int, Layout]) -> tuple[Any, Any]:
+        """New parameters and state written into the old ones, as far as they fit.
+
+        Args:
+          found: the new ones.
+          leaves: of the arguments.
+          layouts: of the donated arrays.
+        """
         news, spec = flatten(found)
         olds = [leaves[p] for p in self.donated]
         if len(news) != len(olds):  # the state is another; the parameters are those they were
@@ -178,7 +202,7 @@ class Eagerly(Way):
         leaves, spec = flatten(tree)
         return spec.unflatten([self._home(x).raw(x) if is_array(x) else x for x in leaves])
 
-    def _layouts(self, leaves: list[Any]) -> dict[int, Layout]:
+    def layouts(self, leaves: list[Any]) -> dict[int, Layout]:
         """Of the donated arrays; empty if the library does not write in place."""
         found: dict[int, Layout] = {}
         for p in self.donated:
@@ -217,21 +241,41 @@ def _same_kind(new: Any, old: Any) -> bool:
 
 
 class InKernels(Way):
-    """Recorded, and run by an engine of kernels."""
+    """Recorded, and run by an engine of kernels.
 
-    def __init__(self, engine: Any, *rest: Any) -> None:
-        super().__init__(*rest)
-        self._engine = engine
+    It is recorded in the first step and once more in the second; each recording is that step's one run of the rule. If
+    the two are not the same, or something cannot be recorded, steps are run eagerly from then on.
+
+    Args:
+      engine: what runs the kernels.
+      update: of the optimizer.
+      plainly: the same steps without kernels.
+    """
+
+    def __init__(
+        self, engine: Any, update: Step, plainly: Eagerly, library: Backend, trees: Trees, *rest: Any
+    ) -> None:
+        super().__init__(library, trees, *rest)
+        self._engine, self._update, self._plainly = engine, update, plainly
         self._last = threading.local()
+        self._print: Print | None = None
+        self._confirmed = False
+        self._counters: frozenset[int] = frozenset()  # places where a counter is no number
+        self.fills = False  # whether a gradient may be None
         donated = set(self.donated)
         arrays = [i for i, kind in enumerate(self.kinds) if kind[1] is not None]
         self._written = [i for i in arrays if i in donated]
         self._fresh = [i for i in arrays if i not in donated]
-        kinds: list[Any] = [self.kinds[i] for i in self._fresh]
-        self._types, self._shapes, self._dtypes = [[kind[k] for kind in kinds] for k in range(3)]
+        self._written_types = [self.kinds[i][0] for i in self._written]
+        self._fresh_kinds: list[Any] = [self.kinds[i] for i in self._fresh]
+        self._types, self._shapes, self._dtypes, self._devices = [[x[k] for x in self._fresh_kinds] for k in range(4)]
+        first, count, _, _ = trees.counts
+        self.gradients = range(first, first + count)
         self._all_written, self._all_fresh = _picker(self._written), _picker(self._fresh)
         self._others = [(i, kind) for i, kind in enumerate(self.kinds) if kind[1] is None]
-        self._lengths = [math.prod(self.kinds[i][1]) * size_of(dtypes.name(self.kinds[i][2])) for i in self._fresh]
+        odd = [math.prod(x[1]) < 2 or dtypes.is_complex(x[2]) for x in self._fresh_kinds]
+        self._perhaps_odd = [k for k, perhaps in enumerate(odd) if perhaps]
+        self._lengths = [math.prod(x[1]) * getattr(x[2], "itemsize", 16) for x in self._fresh_kinds]
         self._blank: list[Layout | None] = [None] * len(self.kinds)
 
     def forget(self) -> None:
@@ -239,39 +283,175 @@ class InKernels(Way):
         self._last.kept = None
 
     def fits(self, leaves: list[Any]) -> bool:
-        """Whether leaves are as before. Donated arrays that are the same objects at the same places are."""
+        """Whether leaves are as before: donated arrays the same memory, the others of the same kinds."""
         library = self.library
         assert library is not None
-        kept = getattr(self._last, "kept", None)
-        if kept is None or not library.same_places(self._all_written(leaves), kept.arrays, kept.all, kept.plain):
+        kept: _Kept | None = getattr(self._last, "kept", None)
+        written = self._all_written(leaves)
+        if kept is None or list(map(type, written)) != self._written_types or not kept.same(written):
             self.forget()
-            return super().fits(leaves)
+            return super().fits(leaves) or self._fits_with_holes(leaves)
         fresh = self._all_fresh(leaves)
-        ends = [(i, leaves[i]) for i in {*self._fresh[:1], *self._fresh[-1:]}]  # they move from a device together
+        if list(map(type, fresh)) != self._types:
+            return self._fits_with_holes(leaves)
         return (
-            all([device_of(x) == self.kinds[i][3] for i, x in ends])
-            and list(map(type, fresh)) == self._types
-            and [x.shape for x in fresh] == self._shapes
+            [x.shape for x in fresh] == self._shapes
             and [x.dtype for x in fresh] == self._dtypes
+            and (library.places_of(fresh) == kept.places or super().fits(leaves))
             and all([_fits(leaves[i], kind) for i, kind in self._others])
         )
 
+    def _fits_with_holes(self, leaves: list[Any]) -> bool:
+        """Whether they do but for gradients that are None, which this step has learnt to leave out."""
+        if not self.fills:
+            return False
+        holes = self.gradients
+        pairs = enumerate(zip(leaves, self.kinds, strict=True))
+        return all([_fits(x, kind) or (x is None and i in holes) for i, (x, kind) in pairs])
+
+    def learn(self, leaves: list[Any], some: InKernels, names: Sequence[int], missing: frozenset[int]) -> bool:
+        """Whether steps in which some gradients are None can be run as the others are, with those left out.
+
+        Args:
+          leaves: of a step, None for a gradient that is.
+          some: steps with other gradients missing, which have been recorded.
+          names: for each leaf of theirs its place among ``leaves``.
+          missing: the places where they have none.
+        """
+        assert self.library is not None and some._print is not None
+        if self._print is None and not self._recorded_whole(leaves):
+            return False
+        assert self._print is not None and self.schedule is not None
+        can = agree(self.library, self._print, some._print, names, missing) and owners(self.schedule, self.gradients)
+        self.fills = self._confirmed = can
+        return can
+
+    def _recorded_whole(self, leaves: list[Any]) -> bool:
+        """Records a step as if all gradients were there; False if that cannot be."""
+        assert self.library is not None
+        given = [Shape(*self.kinds[i][1:3]) if x is None else x for i, x in enumerate(leaves)]
+        try:
+            with recording(self._update, Trees(given, self.spec, self.kinds), self.library) as found:
+                if found.stop is None:
+                    self._print, self.schedule = fingerprint(found), self._lowered(found)
+        except Exception:  # the rule looks at what is None, or at values
+            return False
+        return self.schedule is not None
+
+    @property
+    def leaves_out(self) -> bool:
+        """Whether the engine can do a step but for some of its leaves."""
+        return bool(getattr(self._engine, "leaves_out", False))
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether there are kernels."""
+        return self._print is not None and self.schedule is not None
+
     def run(self, leaves: list[Any], params: Any, grads: Any, state: Any, extra: dict[str, Any]) -> tuple[Any, Any]:
         """Takes a step."""
-        assert self.library is not None and self.schedule is not None
-        spots = self._spots(leaves)
-        if self.schedule.captured:
+        if self.stopped is None and not self._confirmed:
+            return self._recorded(leaves, params, grads, state, extra)
+        if self.stopped is not None:
+            return self._plainly.run(leaves, params, grads, state, extra)
+        return self._in_kernels(leaves, params, grads, state, extra)
+
+    # -- the first two steps -------------------------------------------------------------------------------
+
+    def _recorded(
+        self, leaves: list[Any], params: Any, grads: Any, state: Any, extra: dict[str, Any]
+    ) -> tuple[Any, Any]:
+        """Takes a step that is recorded."""
+        assert self.library is not None
+        layouts = self._plainly.layouts(leaves)  # raises before the rule is run, as later steps do
+        held = [] if self._print is None else self._print.captured
+        unchanged = kept_as_they_are(self.library, held)
+        trees = Trees(leaves, self.spec, self.kinds)
+        try:
+            with recording(self._update, trees, self.library, self._counters) as found:
+                why_not = self._why_not(found, unchanged)
+                if why_not is not None:
+                    return self._plainly.kept(found.values(), leaves, layouts)
+        except (TypeError, AttributeError, AssertionError) as error:
+            if is_ours(error):
+                raise
+            self._stop(f"it cannot be recorded: {type(error).__name__}: {error}; {stopping_line(error)}")
+            return self._plainly.run(leaves, params, grads, state, extra)  # a rule that asks for types, once more
+        return self._in_kernels(leaves, params, grads, state, extra)
+
+    def _why_not(self, found: Recording, unchanged: Callable[[], bool]) -> str | None:
+        """What keeps a recorded step from being run in kernels; None if nothing does."""
+        assert self.library is not None
+        try:
+            if found.stop is not None:
+                return self._stop(found.stop)
+            old, new = self._print, fingerprint(found)
+            if old is None or self.schedule is None:
+                self.schedule, self._print = self._lowered(found), new
+                return None
+            changed = difference(old, new, self.library)
+            if changed is None and not unchanged():
+                changed = "update writes to an array that it holds"
+            self._confirmed = changed is None
+            return None if changed is None else self._stop(changed)
+        except NoNumber as error:  # seldom: the next recording knows
+            self._counters = error.places
+            return str(error)
+        except NotRecordable as error:
+            return self._stop(f"it cannot be recorded: {error}")
+
+    def _lowered(self, found: Recording) -> Schedule:
+        """The schedule of a recorded step, its kernels compiled."""
+        assert self.library is not None
+        schedule = found.schedule()
+        for _, x in schedule.captured:
+            single = math.prod(x.shape) == 1 and self.library.is_plain_kind(x)
+            if self.library.layout(x) is None and not single:
+                raise NotRecordable(f"the rule holds a {type(x).__name__} that kernels cannot look at")
+            beside = self._devices[:1] or [kind[3] for kind in self.kinds if kind[1] is not None]
+            if self.library.devices_of([x]) != beside[:1] and not single:
+                raise NotRecordable(f"the rule holds an array on {device_of(x)}")
+        return schedule
+
+    def _stop(self, why: str) -> str:
+        """Has steps run eagerly from now on."""
+        self.stopped, self.schedule, self._print = why, None, None
+        self.engine, self.reason = "eager", f"not {self.engine}: {why}"
+        return why
+
+    # -- all others ----------------------------------------------------------------------------------------
+
+    def _in_kernels(
+        self, leaves: list[Any], params: Any, grads: Any, state: Any, extra: dict[str, Any]
+    ) -> tuple[Any, Any]:
+        library, schedule = self.library, self.schedule
+        assert library is not None and schedule is not None
+        given = list(leaves)
+        missing = frozenset([i for i in self.gradients if leaves[i] is None]) if self.fills else frozenset[int]()
+        spots = self._spots(leaves, missing)
+        if spots is None or not schedule.holds():
+            self.forget()
+            return self._plainly.run(given, params, grads, state, extra)
+        spots.missing = missing
+        if schedule.captured:
             spots.held = self._apart()
-        own = getattr(self._engine, "carry_out", None)  # an engine that keeps numbers on a device has its own way
-        if own is not None:
-            replaced = own(self.schedule, leaves, spots)
-        else:
-            replaced = carry_out(self.schedule, self._engine, self.library, leaves, spots)
-        self.library.written(self._all_written(leaves))
+        try:
+            replaced = self._carried_out(schedule, leaves, spots)
+        except Unforeseen as error:  # raised before anything was written
+            self._stop(str(error))
+            return self._plainly.run(given, params, grads, state, extra)
+        library.written(self._all_written(leaves))
         if not replaced:
             return params, state
-        new_params, _, new_state, _ = self.spec.unflatten([replaced.get(p, x) for p, x in enumerate(leaves)])
+        new_params, _, new_state, _ = self.spec.unflatten([replaced.get(p, x) for p, x in enumerate(given)])
         return new_params, new_state
+
+    def _carried_out(self, schedule: Schedule, leaves: list[Any], spots: Spots) -> dict[int, Any]:
+        own = getattr(self._engine, "carry_out", None)  # an engine that keeps numbers on a device has its own way
+        if own is not None:
+            return cast("dict[int, Any]", own(schedule, leaves, spots))
+        assert self.library is not None
+        return carry_out(schedule, self._engine, self.library, leaves, spots)
 
     def _apart(self) -> dict[int, Any]:
         """Copies of arrays that the rule holds and that this step writes to."""
@@ -280,35 +460,75 @@ class InKernels(Way):
         held = [(place, x, library.layout(x)) for place, x in schedule.captured]
         return {place: library.copy(x) for place, x, layout in held if layout is not None and ranges.touches(layout)}
 
-    def _spots(self, leaves: list[Any]) -> Spots:
-        """Where all leaves lie. Donated arrays are looked at once, for as long as they are the same."""
+    def _spots(self, leaves: list[Any], missing: frozenset[int]) -> Spots | None:
+        """Where all leaves lie; None if kernels cannot look at one. Donated arrays are looked up anew if they moved."""
         library = self.library
         assert library is not None
-        kept = getattr(self._last, "kept", None)
+        kept: _Kept | None = getattr(self._last, "kept", None)
         if kept is None:
             kept = self._last.kept = _Kept(self, leaves, self._written, self._fresh)
-        fresh = self._all_fresh(leaves)
-        if kept.plain and library.all_plain(fresh):
-            addresses = library.addresses(fresh)
-            if addresses == kept.clear or not kept.ranges.touched(addresses, self._lengths):
+        fresh = [leaves[i] for i in self._fresh if i not in missing] if missing else self._all_fresh(leaves)
+        if kept.plain and library.all_plain(fresh) and not any([self._is_view(x) for x in self._odd(fresh, missing)]):
+            addresses = self._addresses(fresh, missing)
+            if addresses == kept.clear:
+                return Spots(self._blank, kept, addresses, True)
+            if len(missing) == addresses.count(0) and not kept.ranges.touched(addresses, self._lengths):
                 kept.clear = addresses
                 return Spots(self._blank, kept, addresses, True)
-        return self._all_spots(leaves, kept)
+        return self._all_spots(leaves, kept, missing)
 
-    def _all_spots(self, leaves: list[Any], kept: _Kept) -> Spots:
+    def _odd(self, fresh: Sequence[Any], missing: frozenset[int]) -> list[Any]:
+        """The gradients that may be contiguous and yet no plain memory: those of one entry, and complex ones."""
+        if not missing:
+            return [fresh[k] for k in self._perhaps_odd]
+        left = [i for i in self._fresh if i not in missing]
+        perhaps = {self._fresh[k] for k in self._perhaps_odd}
+        return [x for i, x in zip(left, fresh, strict=True) if i in perhaps]
+
+    def _is_view(self, x: Any) -> bool:
+        assert self.library is not None
+        return self.library.layout(x) is None
+
+    def _addresses(self, fresh: Sequence[Any], missing: frozenset[int]) -> list[int]:
+        """Of all gradients and extra arguments; 0 for those that are None."""
+        assert self.library is not None
+        found = self.library.addresses(fresh)
+        if not missing:
+            return found
+        there = iter(found)
+        return [0 if i in missing else next(there) for i in self._fresh]
+
+    def _all_spots(self, leaves: list[Any], kept: _Kept, missing: frozenset[int]) -> Spots | None:
         """The same where something is out of the ordinary."""
         library = self.library
         assert library is not None
         layouts = list(self._blank)
         for i, layout in zip(self._written, kept.layouts, strict=True):
             layouts[i] = layout
-        for i in self._fresh:
+        for i in [i for i in self._fresh if i not in missing]:
             layout = library.layout(leaves[i])
-            if layout is None or kept.ranges.touches(layout):
-                leaves[i] = library.copy(leaves[i])  # a gradient that would change while it is read
-                layout = library.layout(leaves[i])
+            if layout is None or kept.ranges.touches(layout):  # a gradient that would change while it is read
+                leaves[i] = library.plain(leaves[i])
+                layout = None if leaves[i] is None else library.layout(leaves[i])
+                if layout is None:
+                    return None
             layouts[i] = layout
         return Spots(layouts, object(), [], False)
+
+
+def check_devices(trees: Trees, library: Backend) -> None:
+    """Raises ValueError if a gradient does not lie beside its parameter, where the library has arrays on one device."""
+    a, b, _, _ = trees.counts
+    if a != b or not any([library.can_assign(x) for x in trees.leaves[:a] if is_array(x)]):
+        return
+    for i in range(a):
+        pair = trees.leaves[i], trees.leaves[a + i]
+        if all(map(is_array, pair)):
+            device, other = library.devices_of(pair)
+            if device != other:
+                raise ValueError(
+                    f"fused_step: {trees.path(a + i)} must lie beside its parameter, on {device}; it lies on {other}."
+                )
 
 
 def _picker(places: list[int]) -> Callable[[list[Any]], Sequence[Any]]:
@@ -319,19 +539,20 @@ def _picker(places: list[int]) -> Callable[[list[Any]], Sequence[Any]]:
 
 
 class _Kept:
-    """The donated arrays of the last step, and where they lie."""
+    """Where the donated arrays of the last step lie; the arrays themselves are not kept."""
 
     def __init__(self, way: Way, leaves: list[Any], places: list[int], fresh: list[int]) -> None:
         library = way.library
         assert library is not None
-        self.arrays = [leaves[i] for i in places]
-        self.layouts = [library.layout(x) for x in self.arrays]
+        arrays = [leaves[i] for i in places]
+        self.same = library.watch(arrays)
+        self.places = library.places_of([leaves[i] for i in fresh if leaves[i] is not None])
+        self.layouts = [library.layout(x) for x in arrays]
         known = {i: layout for i, layout in zip(places, self.layouts, strict=True) if layout is not None}
         self.ranges = Ranges(known.items())
         check_writable(way.names, library, leaves, known, self.ranges)
         self.plain = all([layout is not None and layout.strides is None for layout in self.layouts])
         self.addresses = {i: layout.address for i, layout in known.items()}
-        self.all = [layout.address if layout is not None else 0 for layout in self.layouts]
         self.fresh = fresh
         self.clear: list[int] = []  # addresses of gradients that were found to touch none of them
 

@@ -9,10 +9,12 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+from arrayopt import dtypes
 from arrayopt.backend import Backend
+from arrayopt.dispatch import is_array
 from arrayopt.fused.engines import Engine
 from arrayopt.fused.program import Launch, Run, Schedule
-from arrayopt.fused.traced import Traced
+from arrayopt.fused.traced import Traced, Unforeseen
 from arrayopt.layout import Spots
 
 
@@ -30,31 +32,48 @@ def carry_out(
 
     Returns:
       For each place that holds a Python number, the number that belongs there now.
+
+    Raises:
+      Unforeseen: the recording does not hold for these arrays; nothing has been written.
     """
+    prepare(schedule, engine, leaves)
     arrays = leaves + [None] * (schedule.buffers - len(leaves))
     spots.layouts = layouts = spots.layouts + [None] * (schedule.buffers - len(leaves))
     known: list[Any] = [None] * len(schedule.numbers)
+    like = next((x for x in leaves if is_array(x)), None)
     for place, x in schedule.captured:
         arrays[place] = spots.held.get(place, x)
         layouts[place] = backend.layout(arrays[place])
     for place, number in schedule.read:
         x = arrays[place]
         known[number] = x if isinstance(x, (int, float, complex)) else backend.read(x)
-    with uninterrupted():
+    with uninterrupted(), backend.quiet():
         for stage in schedule.stages:
             scalars = stage.scalars(known)
             for t in stage.temporaries:
-                arrays[t.place] = backend.empty(t.shape, t.dtype, arrays[t.like])
+                beside = arrays[t.like]
+                arrays[t.place] = backend.empty(t.shape, t.dtype, like if beside is None else beside)
                 layouts[t.place] = backend.layout(arrays[t.place])
             for launch in stage.launches:
                 _note(launch, engine.launch(launch, arrays, spots, scalars), known)
-            for run in stage.runs:
+            for run in [run for run in stage.runs if run.owner not in spots.missing]:
                 _call(run, backend, arrays, layouts, known)
             for place in stage.dropped:
                 arrays[place] = layouts[place] = None
         for source, place in schedule.copied:
+            if spots.missing and schedule.owners[source] in spots.missing:
+                continue
             backend.assign(arrays[place], arrays[source])
         return _finish(schedule, backend, arrays, known)
+
+
+def prepare(schedule: Schedule, engine: Engine, leaves: Sequence[Any]) -> None:
+    """Has all kernels of a step made, once, before the first of them writes."""
+    if not schedule.prepared:
+        make = getattr(engine, "prepare", None)  # an engine that compiles nothing need not have it
+        if make is not None:
+            make(schedule, next((x for x in leaves if is_array(x)), None))
+        schedule.prepared = True
 
 
 def _note(launch: Launch, found: Sequence[Sequence[Any]], known: list[Any]) -> None:
@@ -83,11 +102,24 @@ def _call(run: Run, backend: Backend, arrays: list[Any], layouts: list[Any], kno
         return backend.xp.reshape(backend.xp.asarray(known[place], dtype=backend.dtype(dtype)), node.shape)
 
     found = run.call.run(backend.xp, value)
+    check_answers(run, found)
     for part, place in run.arrays:
         arrays[place] = found if part is None else found[part]
         layouts[place] = backend.layout(arrays[place])
     for part, number in run.numbers:
         known[number] = backend.read(found if part is None else found[part])
+
+
+def check_answers(run: Run, found: Any) -> None:
+    """Raises Unforeseen if what a call answers has not the shapes and dtypes that were recorded."""
+    parts = [part for part, _ in (*run.arrays, *run.numbers)]
+    for part, node in zip(parts, run.in_order(), strict=True):
+        x = found if part is None else found[part]
+        if tuple(x.shape) != node.shape or dtypes.name(x.dtype) != dtypes.name(node.dtype):
+            raise Unforeseen(
+                f"it cannot be recorded: {run.call.path} answers {dtypes.name(x.dtype)} of shape {tuple(x.shape)} where "
+                f"{dtypes.name(node.dtype)} of shape {node.shape} was expected"
+            )
 
 
 # what is beneath the standard module: no enumerations, a tenth of the time

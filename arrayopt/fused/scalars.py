@@ -129,7 +129,8 @@ class Numbers:
             [dtypes.is_complex(x.dtype) for x in (node, *node.args) if isinstance(x, Traced)]
         ):
             raise NotRecordable(f"{op} of a complex number")
-        held = {"f": "float64", "c": "complex128"}.get(kind(dtype), dtype)  # real numbers stay double
+        rounds = node.op == "astype" and kind(dtype) == "f"  # a cast rounds, all else stays double
+        held = dtype if rounds else {"f": "float64", "c": "complex128"}.get(kind(dtype), dtype)
         return Operation(op, held, self._operands(i, made))
 
 
@@ -153,7 +154,36 @@ def function(work: Arithmetic, name: str) -> Callable[[list[Any]], list[Any]]:
     lines += [f"    known[{place}] = {_text(number)}" for place, number in work.stores]
     answer = ", ".join([_text(number) for number in work.answers])
     exec(compile("\n".join(["def scalars(known):", *lines, f"    return [{answer}]"]), name, "exec"), scope)
-    return scope["scalars"]  # type: ignore[no-any-return]
+    return _total(scope["scalars"], work)
+
+
+def _total(scalars: Callable[[list[Any]], list[Any]], work: Arithmetic) -> Callable[[list[Any]], list[Any]]:
+    """The same; where an operation raises, it answers NaN: part of the step may have been written by then."""
+
+    def answered(known: list[Any]) -> list[Any]:
+        try:
+            return scalars(known)
+        except (ArithmeticError, ValueError, TypeError):
+            return _guarded(known, work)
+
+    return answered
+
+
+def _guarded(known: list[Any], work: Arithmetic) -> list[Any]:
+    """The scalars that kernels want, each operation guarded."""
+    results: list[Any] = []
+
+    def value(number: Number) -> Any:
+        if number.source == "number":
+            return number.value
+        return known[number.value] if number.source == "known" else results[number.value]
+
+    for op, dtype, operands in work.code:
+        found = host.total(host.converter(dtype) if op == "astype" else host.FUNCTIONS[op])(*map(value, operands))
+        results.append(host.total(host.converter(dtype))(found) if _wraps(op, dtype) else found)
+    for place, number in work.stores:
+        known[place] = value(number)
+    return [value(number) for number in work.answers]
 
 
 _INFIX = {"add": " + ", "subtract": " - ", "multiply": " * ", "less": " < ", "less_equal": " <= ", "greater": " > "}
@@ -166,8 +196,12 @@ def _expression(operation: Operation, scope: dict[str, Any]) -> str:
         return _converted(args[0], dtype, scope)
     scope.setdefault(op, host.FUNCTIONS[op])
     text = _INFIX[op].join(args) if op in _INFIX else f"{op}({', '.join(args)})"
-    wraps = (dtype == "bool" or ("int" in dtype and dtype != "int")) and op in host.WRAPPING
-    return _converted(text, dtype, scope) if wraps else text
+    return _converted(text, dtype, scope) if _wraps(op, dtype) else text
+
+
+def _wraps(op: str, dtype: str) -> bool:
+    """Whether a result must be cut to the bits of its dtype."""
+    return op in host.WRAPPING and (dtype == "bool" or ("int" in dtype and dtype != "int"))
 
 
 def _converted(text: str, dtype: str, scope: dict[str, Any]) -> str:

@@ -215,6 +215,10 @@ def targets(graph: Graph, outputs: dict[int, Traced]) -> list[Target]:
             assert value is not None
             found.append(Target(value, "fold", i, graph.stage[value]))
     last = max(graph.stage, default=0)
+    called = max([graph.stage[i] for i, node in enumerate(graph.nodes) if node.op == "call"], default=0)
+    for target in found:
+        if target.what == "store":  # a call may fail: what is donated is written after the last one
+            target.stage = max(target.stage, called)
     if any([t.what == "store" and t.stage < last for t in found]):
         _delay(graph, found)
     return found

@@ -5,16 +5,18 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from arrayopt.backend import Backend
 from arrayopt.base import apply_updates, with_extra_args_support
 from arrayopt.dispatch import backend_named, is_array
 from arrayopt.fused import engines
+from arrayopt.fused.blame import stopping_line
 from arrayopt.fused.explain import Explanation, explained
-from arrayopt.fused.plan import Trees, library_of, record, stopping_line
-from arrayopt.fused.run import Eagerly, InKernels, Way, Whole
-from arrayopt.fused.traced import NotRecordable
+from arrayopt.fused.holes import Filled, filled
+from arrayopt.fused.plan import Shape, Trees, library_of, opaque, recording
+from arrayopt.fused.run import Eagerly, InKernels, Way, Whole, check_devices
 from arrayopt.types import OptState, Params, Updates
 
 
@@ -59,6 +61,34 @@ def fused_step(optimizer: Any, engine: str | None = None) -> FusedStep:
     return FusedStep(optimizer, engine)
 
 
+KEPT = 16
+"""How many structures of trees a step remembers, those met last."""
+
+
+def _forget_oldest(known: dict[Any, Any]) -> None:
+    while len(known) > KEPT:
+        del known[next(iter(known))]
+
+
+@dataclass
+class Family:
+    """Trees that differ in which gradients are None."""
+
+    known: list[tuple[InKernels, Filled]]  # recorded each for itself
+    serving: InKernels | None = None  # what runs all of them
+    refused: bool = False  # whether it was seen that nothing can
+
+
+def _completed(spread: Filled, other: Filled) -> Trees:
+    """Trees in which a gradient that is None is taken to be as in others like them, or like its parameter."""
+    leaves, spec, kinds = spread.trees
+    a = spread.trees.counts[0]
+    found = list(kinds)
+    for i in spread.missing:
+        found[i] = kinds[i - a] if i in other.missing else other.trees.kinds[i]
+    return Trees(leaves, spec, found)
+
+
 class FusedStep:
     """What `fused_step` makes: ``params, state = step(params, grads, state, **extra_args)``.
 
@@ -71,6 +101,7 @@ class FusedStep:
         self._update: Callable[..., Any] = with_extra_args_support(optimizer).update
         self._engine = engine
         self._ways: dict[Any, Way] = {}
+        self._families: dict[Any, Family] = {}
         self._recent: Way | None = None
         self._lock = threading.RLock()
 
@@ -81,8 +112,7 @@ class FusedStep:
         way = self._recent
         leaves = None if way is None else way.leaves_of(params, grads, state, extra_args)
         if way is None or leaves is None:
-            trees = Trees.of((params, grads, state, extra_args))
-            way, leaves = self._way(trees), trees.leaves
+            way, leaves = self._way(Trees.of((params, grads, state, extra_args)))
             way.forget()
         return way.run(leaves, params, grads, state, extra_args)
 
@@ -94,50 +124,82 @@ class FusedStep:
         """
         if self._recent is not None:
             self._recent.look()
-        return explained(self._recent)
+        return explained(self._recent, len(self._ways), KEPT)
 
-    def _way(self, trees: Trees) -> Way:
-        key = trees.key
+    def _way(self, trees: Trees) -> tuple[Way, list[Any]]:
+        """How to run steps on such trees, and the leaves as it wants them."""
+        key, leaves = trees.key, trees.leaves
         with self._lock:
-            found = self._ways.get(key)
+            found = self._ways.pop(key, None)
             if found is None:
-                found = self._ways[key] = self._made(trees)
-            self._recent = found
-        return found
+                found, leaves = self._met(trees)
+                key = found.key
+            self._ways[key] = self._recent = found  # the last one is the one met last
+            _forget_oldest(self._ways)
+            _forget_oldest(self._families)
+        return found, leaves
+
+    def _met(self, trees: Trees) -> tuple[Way, list[Any]]:
+        """The same for trees that have not been met."""
+        spread = filled(trees)
+        family = None if spread is None else self._families.get(spread.key)
+        if spread is not None and family is not None and self._learnt(family, spread):
+            assert family.serving is not None
+            return family.serving, spread.trees.leaves
+        made = self._made(trees)
+        if spread is not None and isinstance(made, InKernels) and made.leaves_out:
+            self._families.setdefault(spread.key, Family([])).known.append((made, spread.without_leaves()))
+        return made, trees.leaves
+
+    def _learnt(self, family: Family, spread: Filled) -> bool:
+        """Whether steps in which some gradients are None are run as those in which none is."""
+        serving = family.serving
+        if serving is not None or family.refused:
+            return serving is not None and serving.fits(spread.trees.leaves)
+        known = [(way, other) for way, other in family.known if way.is_recorded]
+        full = next((way for way, other in known if not other.missing), None)
+        some = next((entry for entry in known if entry[1].missing), None)
+        if some is None or (full is None and not spread.missing):
+            return False
+        way = full or self._made(_completed(spread, some[1]))
+        family.refused = True
+        if isinstance(way, InKernels) and way.learn(spread.trees.leaves, some[0], some[1].names, some[1].missing):
+            family.serving, family.refused = way, False
+            for other, _ in family.known:
+                self._ways.pop(other.key, None)
+            family.known = []
+        return family.serving is not None and family.serving.fits(spread.trees.leaves)
 
     def _made(self, trees: Trees) -> Way:
         library = library_of(trees.leaves)
         if library is None:
             return Eagerly(self._step, None, trees, "eager", "the arrays are not all of one library", None)
-        donated = set(trees.donated)  # a gradient may be a scalar of the library, which is an array in all but name
-        arrays = [x if i in donated or not is_array(x) else library.settle(x) for i, x in enumerate(trees.leaves)]
-        name, engine, reason = engines.choose(library, arrays, self._engine)
-        if hasattr(engine, "compile"):
-            shapes = Trees([_Shape(x) if is_array(x) else x for x in trees.leaves], trees.spec)
+        donated = set(trees.donated)
+        written = [x for i, x in enumerate(trees.leaves) if i in donated]
+        check_devices(trees, library)
+        name, engine, reason = engines.choose(library, written, self._engine)
+        plainly = Eagerly(self._step, library, trees, name, reason, None)
+        odd = opaque(trees.leaves)
+        if hasattr(engine, "compile") and (odd is None or callable(odd)):
+            if any([type(x) in (float, complex) for i, x in enumerate(trees.leaves) if i in donated]):
+                why = f"not {name}: the state holds a Python number, which would be rounded"
+                return Eagerly(self._step, library, trees, "eager", why, None)
+            shapes = Trees([Shape(x.shape, x.dtype) if is_array(x) else x for x in trees.leaves], trees.spec)
             record_later = functools.partial(self._described, library, shapes)
             compiled = engine.compile(self._step, trees)
             return Whole(compiled, self._step, record_later, library, trees, name, reason, None)
         if name == "eager":
-            return Eagerly(self._step, library, trees, name, reason, None)
-        schedule, stopped = self._recorded(library, trees)
-        if schedule is None:
-            return Eagerly(self._step, library, trees, "eager", f"not {name}: {stopped}", None, stopped)
-        return InKernels(engine, library, trees, name, reason, schedule)
-
-    def _recorded(self, library: Backend, trees: Trees) -> tuple[Any, str | None]:
-        """The schedule of a step, or None and what stopped the recording."""
-        try:
-            return record(self._update, trees, library), None
-        except NotRecordable as error:
-            return None, f"it cannot be recorded: {error}; {stopping_line(error)}"
-        except Exception as error:  # may be the transform's own word on bad input: then it comes again
-            self._step(*_four(trees))
-            return None, f"it cannot be recorded: {type(error).__name__}: {error}; {stopping_line(error)}"
+            return plainly
+        why_not = _why_not(trees, odd, library)
+        if why_not is not None:
+            return Eagerly(self._step, library, trees, "eager", f"not {name}: {why_not}", None)
+        return InKernels(engine, self._update, plainly, library, trees, name, reason, None)
 
     def _described(self, library: Backend, shapes: Trees) -> tuple[Any, str | None]:
         """The schedule of a step on arrays of which only shapes and dtypes are left."""
         try:
-            return record(self._update, shapes, library), None
+            with recording(self._update, shapes, library) as found:
+                return (None, found.stop) if found.stop is not None else (found.schedule(), None)
         except Exception as error:
             return None, f"it cannot be recorded: {error}; {stopping_line(error)}"
 
@@ -146,13 +208,9 @@ class FusedStep:
         return apply_updates(params, updates), state
 
 
-class _Shape:
-    """What is to be known of an array that may be gone when it is asked for."""
-
-    def __init__(self, x: Any) -> None:
-        self.shape, self.dtype = tuple(x.shape), x.dtype
-
-
-def _four(trees: Trees) -> tuple[Any, Any, Any, Any]:
-    params, grads, state, extra = trees.spec.unflatten(trees.leaves)
-    return params, state, grads, extra
+def _why_not(trees: Trees, odd: Any, library: Backend) -> str | None:
+    """What keeps trees from being recorded, whatever the rule; None if nothing does."""
+    if odd is not None:
+        return f"an argument is a {type(odd).__name__}, which may hold something else in each step"
+    strange = [x for x in trees.leaves if is_array(x) and not library.is_plain_kind(x)]
+    return f"kernels cannot look at a {type(strange[0]).__name__}" if strange else None

@@ -115,6 +115,16 @@ class Take:
                 code.append((node.op, dtypes.name(node.dtype), args))
         return Expansion(given, tuple(code), tuple(slots), tuple([where[id(self.outs[j])] for j in outs]))
 
+    def needed(self, j: int) -> list[Traced]:
+        """What must be computed for a result, in order."""
+        found: list[Traced] = []
+        needed = {id(self.outs[j])}
+        for node in reversed(self.tape):
+            if id(node) in needed:
+                needed.update([id(x) for x in node.args])
+                found.append(node)
+        return found[::-1]
+
     @staticmethod
     def _slot(x: Any, slots: list[Any]) -> tuple[str, int]:
         """A slot for each place where a scalar occurs, so that numbers which happen to be equal change nothing."""

@@ -18,7 +18,8 @@ from arrayopt.dispatch import is_array
 from arrayopt.fused import host
 from arrayopt.fused.lanes import Lane, lane
 from arrayopt.fused.probe import broadcast
-from arrayopt.fused.program import Instruction, Launch, Program, Site
+from arrayopt.fused.program import Instruction, Launch, Program, Schedule, Site
+from arrayopt.fused.traced import Unforeseen
 
 TILE = 16 * 1024
 """Entries of a tile: a dozen buffers of it lie in a second-level cache."""
@@ -36,6 +37,7 @@ class Tiles:
     """
 
     about = "the library's operations on tiles that stay in cache"
+    leaves_out = True
 
     def __init__(self, backend: Backend, tile: int | None = TILE) -> None:
         self.backend, self.tile = backend, tile
@@ -46,14 +48,54 @@ class Tiles:
         odd = self.backend.unusual([x for x in leaves if is_array(x)])
         return None if odd is None else f"{type(odd).__name__} is not written in place"
 
+    def prepare(self, schedule: Schedule, like: Any) -> None:
+        """Tries all programs on small arrays: what the library cannot do is known before anything is written.
+
+        Args:
+          schedule: the step.
+          like: an array of the library and device.
+
+        Raises:
+          Unforeseen: it cannot.
+        """
+        for launch in [launch for stage in schedule.stages for launch in stage.launches]:
+            self.attempt(launch, like)
+
+    def attempt(self, launch: Launch, like: Any) -> None:
+        """The same for one program."""
+        program, site = launch.program, launch.sites[0]
+        small = Site(site.arrays, *_small(program, site), site.scalars, site.results)
+        stored = {a: dtype for _, a, dtype in (*program.stores, *program.folds)}
+        kinds = dict(enumerate(program.loads)) | stored
+        arrays: list[Any] = [None] * (max(site.arrays, default=-1) + 1)
+        scalars: list[Any] = [1.0] * (max(site.scalars, default=-1) + 1)
+        for kind, k in zip(program.slots, site.scalars, strict=True):
+            scalars[k] = _ONES[kind]
+        try:
+            for k, a in enumerate(site.arrays):
+                arrays[a] = self.backend.empty(small.shapes[k], kinds[k], like)
+                self.backend.assign(arrays[a], 1)
+            with self.backend.quiet():
+                self.at(program, [small], arrays, scalars)
+        except Exception as error:
+            text = f"{type(error).__name__}: {error}"
+            raise Unforeseen(f"{self.backend.name} does not do what is recorded: {text}") from error
+
     def launch(self, launch: Launch, arrays: Sequence[Any], spots: Any, scalars: list[Any]) -> list[list[Any]]:
         """Applies a program to all its sites.
 
         Returns:
           For each site the results of its reductions.
         """
-        del spots
-        return self.at(launch.program, launch.sites, arrays, scalars)
+        out = spots.left_out(launch.owners)
+        if not out:
+            return self.at(launch.program, launch.sites, arrays, scalars)
+        found: list[list[Any]] = [nothing(launch.program)] * len(launch.sites)
+        rest = [k for k in range(len(launch.sites)) if k not in set(out)]
+        done = self.at(launch.program, [launch.sites[k] for k in rest], arrays, scalars)
+        for k, results in zip(rest, done, strict=True):
+            found[k] = results
+        return found
 
     def at(
         self, program: Program, sites: Sequence[Site], arrays: Sequence[Any], scalars: list[Any]
@@ -67,6 +109,27 @@ class Tiles:
         return [
             kernel.run(site, [self.backend.raw(arrays[a]) for a in site.arrays], numbers, scratch) for site in sites
         ]
+
+
+_NOTHING: dict[str, Any] = {"sum": 0.0, "max": -math.inf, "min": math.inf, "any": False, "all": True}
+
+
+def nothing(program: Program) -> list[Any]:
+    """The results of reductions at a site that is left out."""
+    return [_NOTHING[op] for op, _ in program.reduces]
+
+
+_ONES: dict[str, Any] = {"f": 1.0, "i": 1, "b": True, "c": 1.0 + 0.0j}
+
+
+def _small(program: Program, site: Site) -> tuple[tuple[tuple[int, ...], ...], tuple[int, ...]]:
+    """The shapes of a site, and that of all together, with axes as short as can be."""
+    most = 1 if program.flat else 2
+
+    def cut(shape: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple([min(n, most) if n else 1 for n in shape])
+
+    return tuple(map(cut, site.shapes)), cut(site.shape)
 
 
 class _Numbers:

@@ -1,13 +1,16 @@
 """Recording arrays: what `update` is run on once, to learn what it computes.
 
-A `Traced` knows its shape and dtype and how it was made, and no value. Whoever asks for a value stops the recording.
+A `Traced` knows its shape and dtype and how it was made. Whoever asks for its value, or does something with it that
+cannot be written down, stops the recording: then it is computed, and so is all that follows.
 """
 
 from __future__ import annotations
 
+import importlib
 import math
+import operator
 from collections.abc import Iterator
-from typing import Any, ClassVar, NoReturn, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 Operand: TypeAlias = Any
 """A `Traced`, or a Python number."""
@@ -29,8 +32,8 @@ class NoNumber(NotRecordable):
         self.places = places
 
 
-class NoAttribute(NotRecordable, AttributeError):  # pyright: ignore[reportUnsafeMultipleInheritance]
-    """An attribute that recording arrays lack."""
+class Unforeseen(Exception):
+    """A recorded step cannot be run on the arrays at hand; nothing has been written."""
 
 
 class Traced:
@@ -45,10 +48,10 @@ class Traced:
       sig: a small number that stands for the dtype and for being 0-d.
       index: its position among all that was recorded.
       plain: whether it is a single number that is worked with on the host: equal ones are recorded once.
+      value: what it is, once it has been computed.
     """
 
-    __slots__ = ("args", "attrs", "dtype", "index", "op", "plain", "shape", "sig")
-    __array_ufunc__ = None  # NumPy leaves operators to us
+    __slots__ = ("args", "attrs", "dtype", "index", "op", "plain", "shape", "sig", "value")
     recorder: ClassVar[Any]  # set on the subclass of each library
 
     def __init__(
@@ -62,6 +65,7 @@ class Traced:
         self.sig = sig
         self.index = index
         self.plain = False
+        self.value: Any = None
 
     def __array_namespace__(self, api_version: str | None = None) -> Any:
         del api_version
@@ -101,10 +105,10 @@ class Traced:
     def __getitem__(self, key: Any) -> Any:
         return self.recorder.item(self, key)
 
-    def __getattr__(self, name: str) -> NoReturn:
+    def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        raise NoAttribute(f"the attribute {name!r} of an array is outside the Array API standard")
+        return getattr(self._stopped(f"the attribute {name!r} of an array is outside the Array API standard"), name)
 
     # -- operators ----------------------------------------------------------------------------------------
 
@@ -218,12 +222,96 @@ class Traced:
 
     __hash__ = object.__hash__
 
-    # -- what only a value could answer -------------------------------------------------------------------
+    # -- what only a value can answer ---------------------------------------------------------------------
 
-    def _refused(self, *_: Any, **__: Any) -> NoReturn:
-        raise NotRecordable(
-            "the value of an array is asked for, or an array is written to or handed to another library"
-        )
+    def _stopped(self, why: str) -> Any:
+        """The value; the recording ends here."""
+        return self.recorder.stopped_at(self, why)
 
-    __bool__ = __float__ = __int__ = __complex__ = __index__ = __setitem__ = __array__ = __dlpack__ = _refused
-    item = tolist = numpy = _refused
+    def __bool__(self) -> bool:
+        return bool(self._stopped(_VALUE))
+
+    def __float__(self) -> float:
+        return float(self._stopped(_VALUE))
+
+    def __int__(self) -> int:
+        return int(self._stopped(_VALUE))
+
+    def __complex__(self) -> complex:
+        return complex(self._stopped(_VALUE))
+
+    def __index__(self) -> int:
+        return operator.index(self._stopped(_VALUE))
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        recorder = self.recorder
+        self._stopped(_WRITTEN)[recorder.plainly(key)] = recorder.plainly(value)
+
+    def __iadd__(self, other: Any) -> Any:
+        return operator.iadd(self._stopped(_WRITTEN), self.recorder.plainly(other))
+
+    def __isub__(self, other: Any) -> Any:
+        return operator.isub(self._stopped(_WRITTEN), self.recorder.plainly(other))
+
+    def __imul__(self, other: Any) -> Any:
+        return operator.imul(self._stopped(_WRITTEN), self.recorder.plainly(other))
+
+    def __itruediv__(self, other: Any) -> Any:
+        return operator.itruediv(self._stopped(_WRITTEN), self.recorder.plainly(other))
+
+    def __ifloordiv__(self, other: Any) -> Any:
+        return operator.ifloordiv(self._stopped(_WRITTEN), self.recorder.plainly(other))
+
+    def __imod__(self, other: Any) -> Any:
+        return operator.imod(self._stopped(_WRITTEN), self.recorder.plainly(other))
+
+    def __ipow__(self, other: Any) -> Any:
+        return operator.ipow(self._stopped(_WRITTEN), self.recorder.plainly(other))
+
+    def __iand__(self, other: Any) -> Any:
+        return operator.iand(self._stopped(_WRITTEN), self.recorder.plainly(other))
+
+    def __ior__(self, other: Any) -> Any:
+        return operator.ior(self._stopped(_WRITTEN), self.recorder.plainly(other))
+
+    def __ixor__(self, other: Any) -> Any:
+        return operator.ixor(self._stopped(_WRITTEN), self.recorder.plainly(other))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        found: Any = self._stopped("an array is handed to NumPy")
+        return importlib.import_module("numpy").asarray(found, dtype=dtype, copy=copy)
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return self._stopped("an array is handed to another library").__dlpack__(**options)
+
+    def __dlpack_device__(self) -> Any:
+        return self._stopped("an array is handed to another library").__dlpack_device__()
+
+    # -- functions of the library that were not reached by way of the namespace ------------------------------
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, **options: Any) -> Any:
+        return self.recorder.function_of(_Ufunc(ufunc, method), args, options)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
+        del types
+        return self.recorder.function_of(function, args, options)
+
+    @classmethod
+    def __torch_function__(cls, function: Any, types: Any, args: Any = (), options: Any = None) -> Any:
+        del types
+        return cls.recorder.function_of(function, args, options or {})
+
+
+class _Ufunc:
+    """A method of one of NumPy's elementwise functions."""
+
+    def __init__(self, ufunc: Any, method: str) -> None:
+        self.__name__ = ufunc.__name__ if method == "__call__" else method
+        self._function = getattr(ufunc, method)
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        return self._function(*args, **options)
+
+
+_VALUE = "the value of an array is asked for"
+_WRITTEN = "an array is written to"

@@ -96,14 +96,15 @@ def _merged(who: str, mask: Tree, new: Tree, old: Tree) -> Tree:
     def merged(flag: bool, a: Tree, b: Tree) -> Tree:
         return a if flag else b
 
-    leaves, _ = flatten(_choose(who, mask, merged, new, old))
-    return flatten(old)[1].unflatten(leaves)  # None for a whole subtree stays one None
+    spec = flatten(old)[1]  # None for a whole subtree stays one None
+    return spec.unflatten(subtrees(spec, _choose(who, mask, merged, new, old), who, everywhere=False))
 
 
 def _choose(who: str, mask: Tree, pick: Any, *trees: Tree) -> Tree:
     flags, spec = flatten(mask)
-    for flag, path in zip(flags, spec.paths(), strict=True):
-        _check_flag(who, flag, path)
+    for place, flag in enumerate(flags):
+        if not _is_flag(flag):
+            _refuse(who, flag, spec.path(place))
     below = [subtrees(spec, tree, f"{who}: the tree") for tree in trees]
     return spec.unflatten([pick(flag, *subs) for flag, *subs in zip(flags, *below, strict=True)])
 
@@ -112,7 +113,6 @@ def _is_flag(leaf: Any) -> bool:
     return isinstance(leaf, bool) or type(leaf).__name__ in ("bool", "bool_")  # the latter are NumPy's
 
 
-def _check_flag(who: str, flag: Any, path: str) -> None:
-    if not _is_flag(flag):
-        where = f" at {path}" if path else ""
-        raise TypeError(f"{who}: the mask{where} must be True or False; got {type(flag).__name__} {flag!r}.")
+def _refuse(who: str, flag: Any, path: str) -> None:
+    where = f" at {path}" if path else ""
+    raise TypeError(f"{who}: the mask{where} must be True or False; got {type(flag).__name__} {flag!r}.")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
-from typing import Any, cast
+from collections.abc import Callable, Iterable
+from typing import Any, Literal, NamedTuple, cast
 
 from arrayopt.tree.structure import LEAF, Spec, flatten, is_namedtuple
 from arrayopt.types import Tree
@@ -18,77 +18,69 @@ def reader(spec: Spec) -> Reader:
 
     It trusts that what stands where a leaf was is a leaf: whoever reads must look at the leaves' types.
     """
-    if spec is LEAF:
-        return _read_leaf
-    if spec.kind is type(None):
-        return _read_none
-    if spec.kind is dict:
-        return _dict_reader(spec)
-    if spec.kind in (list, tuple) or is_namedtuple(spec.kind):
-        return _sequence_reader(spec)
-    return _other_reader(spec)
-
-
-def _read_leaf(tree: Tree, leaves: list[Any]) -> bool:
-    leaves.append(tree)
-    return True
-
-
-def _read_none(tree: Tree, leaves: list[Any]) -> bool:
-    del leaves
-    return tree is None
-
-
-def _sequence_reader(spec: Spec) -> Reader:
-    kind, size = spec.kind, len(spec.children)
-    below = _children_reader(spec)
+    visits: list[Any] = [tuple(visit) for visit in _visits(spec)]  # which Python unpacks faster than named ones
 
     def read(tree: Tree, leaves: list[Any]) -> bool:
-        return type(tree) is kind and len(tree) == size and below(tree, leaves)
-
-    return read
-
-
-def _dict_reader(spec: Spec) -> Reader:
-    kind, keys = spec.kind, cast("tuple[Any, ...]", spec.meta)
-    below = _children_reader(spec)
-    pick: Callable[[Any], Any] = operator.itemgetter(*keys) if len(keys) > 1 else lambda tree: [tree[k] for k in keys]
-
-    def read(tree: Tree, leaves: list[Any]) -> bool:
-        if type(tree) is not kind or len(tree) != len(keys):
-            return False
+        todo = [tree]  # a loop, since trees may be deeper than Python's stack
         try:
-            children = pick(tree)
-        except KeyError:
+            for what, kind, size, pick, expected in visits:
+                node = todo.pop()
+                if what == "leaf":
+                    leaves.append(node)
+                elif type(node) is not kind or (size is not None and len(node) != size):
+                    return False
+                elif what == "full":
+                    leaves.extend(pick(node) if pick else node)
+                elif what == "part":
+                    todo.extend(pick(node))
+                elif what == "other":
+                    found, have = flatten(node)
+                    if have != expected:
+                        return False
+                    leaves.extend(found)
+        except Exception:  # a key is missing, or cannot be looked up
             return False
-        return below(children, leaves)
-
-    return read
-
-
-def _children_reader(spec: Spec) -> Reader:
-    if all([child is LEAF for child in spec.children]):
-        return _read_leaves
-    readers = [reader(child) for child in spec.children]
-
-    def read(children: Any, leaves: list[Any]) -> bool:
-        for below, child in zip(readers, children, strict=True):
-            if not below(child, leaves):
-                return False
         return True
 
     return read
 
 
-def _read_leaves(children: Any, leaves: list[Any]) -> bool:
-    leaves.extend(children)
-    return True
+class _Visit(NamedTuple):
+    """What is done with one node of a tree."""
+
+    what: Literal["leaf", "none", "full", "part", "other"]  # full: all children are leaves
+    kind: type[Any]
+    size: int | None  # number of children; None if it has no length
+    pick: Callable[[Any], Iterable[Any]] | None  # its children, in part the last first; None if it is these
+    expected: Spec
 
 
-def _other_reader(spec: Spec) -> Reader:
-    def read(tree: Tree, leaves: list[Any]) -> bool:
-        found, have = flatten(tree)
-        leaves.extend(found)
-        return have == spec
+def _visits(spec: Spec) -> list[_Visit]:
+    """The nodes to look at, each before its children; leaves are read together where there are only leaves."""
+    found: list[_Visit] = []
+    todo = [spec]
+    while todo:
+        visit = _visit(todo.pop())
+        found.append(visit)
+        if visit.what == "part":
+            todo += visit.expected.children[::-1]
+    return found
 
-    return read
+
+def _visit(spec: Spec) -> _Visit:
+    kind, size = spec.kind, len(spec.children)
+    if spec is LEAF:
+        return _Visit("leaf", kind, None, None, spec)
+    if kind is type(None):
+        return _Visit("none", kind, None, None, spec)
+    what: Literal["full", "part"] = "full" if spec.full else "part"
+    if kind is dict:
+        keys = cast("tuple[Any, ...]", spec.meta)
+        return _Visit(what, kind, size, _picker(keys if spec.full else keys[::-1]), spec)
+    if kind in (list, tuple) or is_namedtuple(kind):
+        return _Visit(what, kind, size, None if spec.full else reversed, spec)
+    return _Visit("other", kind, None, None, spec)
+
+
+def _picker(keys: tuple[Any, ...]) -> Callable[[Any], Iterable[Any]]:
+    return operator.itemgetter(*keys) if len(keys) > 1 else lambda tree: [tree[key] for key in keys]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from arrayopt.tree.align import subtrees
@@ -30,24 +30,45 @@ def get_all_with_path(tree: Tree, key: str, filtering: Filter | None = None) -> 
       >>> arrayopt.tree.get_all_with_path(state, "mu")
       [('[0].mu', array([0., 0.]))]
     """
-    return [(path, value) for path, value in _search(tree, key, "") if filtering is None or filtering(path, value)]
+    flatten(tree)  # which raises if there is no end to it
+    found: list[tuple[str, Any]] = []
+    todo: list[tuple[Any, _Named | None]] = [(tree, None)]
+    while todo:
+        node, named = todo.pop()
+        if _called(key, node, named):
+            path = _path(named)
+            found += [(path, node)] if filtering is None or filtering(path, node) else []
+        todo += _below(open_node(node), named)
+    return found
 
 
-def _search(tree: object, key: str, path: str) -> Iterator[tuple[str, Any]]:
-    opened = open_node(tree)
+class _Named(NamedTuple):
+    """The way to a node, from which its path is made if it is asked for."""
+
+    above: _Named | None
+    label: str
+
+
+def _path(named: _Named | None) -> str:
+    labels: list[str] = []
+    while named is not None:
+        labels.append(named.label)
+        named = named.above
+    return "".join(reversed(labels))
+
+
+def _called(key: str, node: object, named: _Named | None) -> bool:
+    """Whether a node lies under the key, in the field, or is of the NamedTuple."""
+    if named is not None and named.label in (f".{key}", f"[{key!r}]"):
+        return True
+    return type(node).__name__ == key and is_namedtuple(type(node))
+
+
+def _below(opened: Opened | None, named: _Named | None) -> list[tuple[Any, _Named]]:
+    """The children of a container, the last first."""
     if opened is None:
-        return
-    if is_namedtuple(type(tree)) and type(tree).__name__ == key:
-        yield path, tree
-    for label, child in zip(opened.labels(), opened.children, strict=True):
-        if _name(label) == key:
-            yield path + label, child
-        yield from _search(child, key, path + label)
-
-
-def _name(label: str) -> str:
-    """The bare name in ``.mu`` or ``['mu']``."""
-    return label[1:] if label.startswith(".") else label[2:-2]
+        return []
+    return [(x, _Named(named, label)) for label, x in zip(opened.labels(), opened.children, strict=True)][::-1]
 
 
 def get(tree: Tree, key: str, default: Any = None, filtering: Filter | None = None) -> Any:
@@ -94,27 +115,34 @@ def set(tree: Tree, filtering: Filter | None = None, /, **kwargs: Any) -> Tree:
     for key in kwargs:
         if not get_all_with_path(tree, key, filtering):
             raise KeyError(f"tree.set: {key} must name something in the tree; nothing there has that name.")
-    return _replaced(tree, kwargs, filtering, "")
+    return _replaced(tree, kwargs, filtering)
 
 
-def _replaced(tree: object, new: dict[str, Any], filtering: Filter | None, path: str) -> Tree:
-    opened = open_node(tree)
-    if opened is None:
-        return tree
-    kind = type(tree).__name__
-    if is_namedtuple(type(tree)) and kind in new and (filtering is None or filtering(path, tree)):
-        return new[kind]
-    return opened.join([_child(*pair, new, filtering, path) for pair in _labelled(opened)])
+def _replaced(tree: Tree, new: dict[str, Any], filtering: Filter | None) -> Tree:
+    """The tree with new values. Taken apart from the root, and put together from the leaves."""
+    nodes: list[tuple[Opened | None, Any]] = []
+    todo: list[tuple[Any, _Named | None]] = [(tree, None)]
+    while todo:
+        node, named = todo.pop()
+        keys = [key for key in new if _called(key, node, named)]
+        if keys and (filtering is None or filtering(_path(named), node)):
+            nodes.append((None, new[keys[0]]))
+            continue
+        opened = open_node(node)
+        nodes.append((opened, node))
+        todo += _below(opened, named)
+    made: list[Any] = []
+    for opened, node in reversed(nodes):
+        made.append(node if opened is None else opened.join(_taken(made, len(opened.children))))
+    return made[0]
 
 
-def _labelled(opened: Opened) -> list[tuple[str, Any]]:
-    return list(zip(opened.labels(), opened.children, strict=True))
-
-
-def _child(label: str, child: Any, new: dict[str, Any], filtering: Filter | None, path: str) -> Tree:
-    if _name(label) in new and (filtering is None or filtering(path + label, child)):
-        return new[_name(label)]
-    return _replaced(child, new, filtering, path + label)
+def _taken(made: list[Any], count: int) -> list[Any]:
+    """The last so many, which are taken away; they were made from the last to the first."""
+    first = len(made) - count
+    taken = made[first:][::-1]
+    del made[first:]
+    return taken
 
 
 class _Params(NamedTuple):

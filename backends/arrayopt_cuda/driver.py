@@ -86,7 +86,11 @@ class CupyDriver:
 
     @contextmanager
     def on(self, like: Any) -> Generator[tuple[int, int]]:
-        """Makes the array's device, and the library's stream there, those of CuPy."""
+        """Makes the array's device, and the library's stream there, those of CuPy.
+
+        Raises:
+          ValueError: the stream is being captured: a graph would repeat the numbers of one step for ever.
+        """
         cuda, place = self._cupy.cuda, self.place(like)
         with cuda.Device(place):
             if self._library == "torch":
@@ -95,6 +99,11 @@ class CupyDriver:
             else:
                 stream = cuda.get_current_stream()
             with stream:
+                if stream.is_capturing():
+                    raise ValueError(
+                        "fused_step: a step cannot be captured in a CUDA graph, which would repeat the numbers of "
+                        "one step; take it outside."
+                    )
                 yield place, stream.ptr
 
     def compile(self, text: str, name: str) -> Any:

@@ -143,16 +143,16 @@ class _Kernel:
         return Operand(name, kind)
 
     def _common(self, args: tuple[int, ...]) -> str:
-        """The dtype that operands are compared in: that of the arrays, double where it holds too little."""
-        kinds = {register(self.program.dtype(a)) for a in args if a >= 0}
+        """The dtype that operands are compared in: that of the arrays, or what also holds the number they meet."""
+        kinds = [register(self.program.dtype(a)) for a in args if a >= 0]
         slots = {self.program.slots[-1 - a] for a in args if a < 0}
-        real = {kind for kind in kinds if kind.startswith("float")}
-        whole = kinds - real - {"bool"}
-        if real and all([SIZES[kind] < 4 for kind in whole]):
+        real = [kind for kind in kinds if kind.startswith("float")]
+        if real:
             return max(real)
-        if real or not kinds or "f" in slots:
+        if not kinds or "f" in slots:
             return "float64"
-        return max(whole, key=lambda kind: (SIZES[kind], kind)) if whole else "int64" if "i" in slots else "bool"
+        widest = max(kinds, key=lambda kind: SIZES[kind])
+        return "int64" if "i" in slots and widest != "uint64" else widest  # a number may be greater than they can be
 
     # -- where it is done ----------------------------------------------------------------------------------
 

@@ -45,6 +45,10 @@ class CudaEngine:
             return f"the arrays lie on several devices: {', '.join(where)}" if where else "no array lies on a GPU"
         return self.driver.missing() or self._reading.missing(arrays)
 
+    def prepare(self, schedule: Schedule, like: Any) -> None:
+        """Sees to it that the library can do what there is no kernel for."""
+        self._reading.prepare(schedule, like)
+
     def launch(self, launch: Launch, arrays: Sequence[Any], spots: Spots, scalars: list[Any]) -> list[list[Any]]:
         """Applies a program by the library's operations: for steps whose numbers the host must know."""
         return self._reading.launch(launch, arrays, spots, scalars)

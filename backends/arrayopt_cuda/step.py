@@ -38,7 +38,7 @@ class Step:
         self._spots = spots
         spots.layouts = spots.layouts + [None] * (schedule.buffers - len(leaves))
         for place, x in schedule.captured:
-            self._arrays[place] = x
+            self._arrays[place] = spots.held.get(place, x)
         self._numbers: dict[int, Any] = {}  # what the host knows, by id of the value
 
     def run(self) -> dict[int, Any]:

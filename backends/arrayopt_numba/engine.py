@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import importlib
-import importlib.util
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -17,8 +16,8 @@ import numpy.typing as npt
 from arrayopt.backend import Backend
 from arrayopt.dispatch import is_array
 from arrayopt.fused import host
-from arrayopt.fused.program import Launch, Program
-from arrayopt.fused.tiles import Tiles
+from arrayopt.fused.program import Launch, Program, Schedule
+from arrayopt.fused.tiles import Tiles, nothing
 from arrayopt.layout import Layout, Spots, alike
 from arrayopt_numba.drive import BLOCK, FRAME, SIZES
 from arrayopt_numba.emit import can_emit, divisors
@@ -38,6 +37,7 @@ class NumbaEngine:
     """
 
     about = "kernels compiled by Numba, on every core"
+    leaves_out = True
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
@@ -45,46 +45,73 @@ class NumbaEngine:
 
     def missing(self, leaves: Sequence[Any]) -> str | None:
         """What keeps it from serving these arrays."""
-        if importlib.util.find_spec("numba") is None:
-            return "Numba is not installed (pip install 'arrayopt[numba]')"
         arrays = [x for x in leaves if is_array(x)]
         elsewhere = [str(d) for d in {getattr(x, "device", "cpu") for x in arrays} if str(d) != "cpu"]
         if elsewhere:
             return f"an array lies on {min(elsewhere)}"
-        return self._tiles.missing(arrays)
+        return _no_compiler() or self._tiles.missing(arrays)
+
+    def prepare(self, schedule: Schedule, like: Any) -> None:
+        """Compiles all kernels of a step.
+
+        Raises:
+          Unforeseen: there is no kernel for a program, and the library cannot do it either.
+        """
+        for launch in [launch for stage in schedule.stages for launch in stage.launches]:
+            bound = launch.bound = _Bound(launch, schedule.leaves)
+            if bound.why_not is not None:
+                self._tiles.attempt(launch, like)
 
     def launch(
         self, launch: Launch, arrays: Sequence[Any], spots: Spots, scalars: list[Any]
     ) -> Sequence[Sequence[Any]]:
         """Applies a program to all its sites; for each, the results of its reductions."""
         bound = launch.bound
-        if bound is None:
-            bound = launch.bound = _Bound(launch, spots.leaves)
         if bound.why_not is not None or bound.needs_quotients(scalars):
             return self._tiles.launch(launch, arrays, spots, scalars)
         assert isinstance(bound, _Bound)
+        out = spots.left_out(launch.owners)
+        work = bound.without(out) if out else bound.tasks
         if spots.plain and bound.only_leaves:
-            return bound.run(bound.table(spots), scalars, bound.tasks)
-        layouts = [spots.layouts[a] or self.backend.layout(arrays[a]) for a in bound.arrays]
-        odd = bound.odd(layouts)
+            return bound.run(bound.table(spots), scalars, work)
+        layouts = [spots.layouts[a] or self._layout(arrays[a]) for a in bound.arrays]
+        odd = [k for k in bound.odd(layouts) if k not in set(out)]
         table = bound.table_of([0 if spot is None else spot.address for spot in layouts])
         return (
-            self._mixed(launch, bound, odd, arrays, scalars, table) if odd else bound.run(table, scalars, bound.tasks)
+            self._mixed(launch, bound, odd, arrays, scalars, table, work) if odd else bound.run(table, scalars, work)
         )
 
+    def _layout(self, x: Any) -> Layout | None:
+        return None if x is None else self.backend.layout(x)  # a gradient that is None
+
     def _mixed(
-        self, launch: Launch, bound: _Bound, odd: list[int], arrays: Sequence[Any], scalars: list[Any], table: Ints
+        self,
+        launch: Launch,
+        bound: _Bound,
+        odd: list[int],
+        arrays: Sequence[Any],
+        scalars: list[Any],
+        table: Ints,
+        work: Ints,
     ) -> Sequence[Sequence[Any]]:
         """Sites whose arrays lie each in an order of its own go through the library, tile by tile."""
-        left = np.ascontiguousarray(bound.tasks[~np.isin(bound.tasks[:, 0], odd)])
-        found: list[Sequence[Any]] = [()] * len(odd)
-        if len(odd) < len(launch.sites):
-            found = list(bound.run(table, scalars, left))
+        found = list(bound.run(table, scalars, _without(work, odd)))
         slow = self._tiles.at(launch.program, [launch.sites[k] for k in odd], arrays, scalars)
         for k, results in zip(odd, slow, strict=True):
             if found:
                 found[k] = results
         return found
+
+
+def _no_compiler() -> str | None:
+    """What keeps Numba from compiling, or None if nothing does. It may lag behind NumPy, and then raises."""
+    try:
+        config: Any = importlib.import_module("numba").config
+    except Exception as error:
+        if isinstance(error, ModuleNotFoundError) and error.name == "numba":
+            return "Numba is not installed (pip install 'arrayopt[numba]')"
+        return f"Numba cannot be imported: {' '.join(str(error).split())}"
+    return "Numba's compiler is switched off (NUMBA_DISABLE_JIT)" if config.DISABLE_JIT else None
 
 
 class _Bound:
@@ -96,9 +123,13 @@ class _Bound:
         self.why_not = can_emit(program)
         if self.why_not is not None:
             return
-        from arrayopt_numba.kernels import kernel
+        from arrayopt_numba import kernels
 
-        self.kernel: Callable[[int], None] = kernel(program)
+        try:
+            self.kernel: Callable[[int], None] = kernels.kernel(program)
+        except Exception as error:  # a program that Numba cannot compile is run by the library
+            self.why_not = f"Numba cannot compile it: {type(error).__name__}: {error}"
+            return
         self.address = ctypes.cast(cast(Any, self.kernel), ctypes.c_void_p).value or 0
         self.team = open_mp()
         self.arrays = [site.arrays[k] for k in range(program.arrays) for site in launch.sites]
@@ -112,8 +143,13 @@ class _Bound:
         self.along = Folds(program, launch.sites) if program.folds else None
         self.tasks = tasks(program, launch.sites, self.shapes, row)
         self.helpers = self._helpers()
+        self.settled = kernels.settled() if self.helpers else None
         self.tasks = dealt(self.tasks, self.helpers + 1)
         self._usual_tasks: int = self.tasks.ctypes.data
+
+    def without(self, sites: list[int]) -> Ints:
+        """The tasks but for those of some sites."""
+        return _without(self.tasks, sites)
 
     def _helpers(self) -> int:
         """The threads beside the caller's: none if there is little to do."""
@@ -204,16 +240,20 @@ class _Bound:
         elif self.team is not None and self.team.ready():
             self.team.together(self.address, where, self.helpers + 1)
         else:
-            from arrayopt_numba.runtime import settled
             from arrayopt_numba.threads import threads
 
+            assert self.settled is not None
             threads.together(self.kernel, where, self.helpers, alive)
-            while not settled.ctypes(counters, tasks):
+            while not self.settled(counters, tasks):
                 time.sleep(0)
 
     def _combined(self, partial: npt.NDArray[np.float64], tasks: Ints) -> list[list[Any]]:
         """The results of the tasks of each site put together."""
         found: list[list[Any]] = [[] for _ in self.sites]
+        if len(tasks) < len(self.tasks):  # those that have none are left out, or done by the library
+            found = [nothing(self.program) for _ in self.sites]
+            for k in set(tasks[:, 0].tolist()):
+                found[k] = []
         order = np.argsort(tasks[:, 0], kind="stable")
         tasks, partial = tasks[order], partial[order]
         starts = np.flatnonzero(np.diff(tasks[:, 0], prepend=-1))
@@ -222,6 +262,10 @@ class _Bound:
             for site, x in zip(tasks[starts, 0].tolist(), whole.tolist(), strict=True):
                 found[site].append(bool(x) if self.program.dtype(value) == "bool" else x)
         return found
+
+
+def _without(tasks: Ints, sites: list[int]) -> Ints:
+    return np.ascontiguousarray(tasks[~np.isin(tasks[:, 0], sites)])
 
 
 _has_affinity = hasattr(os, "sched_getaffinity")

@@ -124,7 +124,7 @@ def narrow_bfloat16(x: Any) -> Any:
     return types.uint16((rounded if x == x else bits | types.uint32(0x400000)) >> types.uint32(16))
 
 
-@njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "nsz"})
+@njit(nogil=True, fastmath={"reassoc", "contract", "nsz"})
 def sum_of(x: Any, total: float) -> float:
     """A number and the sum of a vector, in no fixed order."""
     found = 0.0
@@ -133,14 +133,14 @@ def sum_of(x: Any, total: float) -> float:
     return total + found
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def add_to(sums: Any, x: Any) -> None:
     """Adds a vector to another."""
     for i in range(x.size):
         sums[i] += x[i]
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def max_of(x: Any, found: float) -> float:
     """The greatest of a number and a vector; NaN if there is one."""
     for i in range(x.size):
@@ -149,7 +149,7 @@ def max_of(x: Any, found: float) -> float:
     return found
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def min_of(x: Any, found: float) -> float:
     """The smallest of a number and a vector; NaN if there is one."""
     for i in range(x.size):
@@ -161,14 +161,5 @@ def min_of(x: Any, found: float) -> float:
 any_of, all_of = max_of, min_of
 
 
-@cfunc(types.boolean(types.int64, types.int64), cache=True)
-def settled(counter: Any, tasks: Any) -> bool:
-    """Waits until so many tasks are done, but not for long."""
-    for _ in range(100_000):
-        if fetch_add(counter + 16, 0) >= tasks:
-            return True
-    return False
-
-
 __all__ = [name for name in dir() if not name.startswith("_")]
-assert carray and np  # the text of kernels names them
+assert carray and cfunc and np  # the text of kernels names them

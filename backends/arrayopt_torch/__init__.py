@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import operator
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from types import SimpleNamespace
@@ -38,11 +37,12 @@ class TorchBackend(Backend):
         return [torch.device("cpu"), *cuda]
 
     def asarray(self, values: Any, dtype: str | None = None, device: Any = None) -> Any:
+        """Copied on the host, then moved: Torch refuses to do both at once, and 0-d NumPy arrays with a dtype."""
         if str(getattr(values, "dtype", None)) == "bfloat16":  # pytorch#109873, the other way
-            torch = self.torch
-            x = torch.asarray(values.view("int16"), device=device, copy=True).view(torch.bfloat16)
+            x = self.torch.asarray(values.view("int16"), copy=True).view(self.torch.bfloat16)
         else:
-            x = self.xp.asarray(values, device=device, copy=True)  # given a dtype too, it refuses 0-d NumPy arrays
+            x = self.xp.asarray(values, copy=True)
+        x = x if device is None else x.to(device)
         return x if dtype is None else self.xp.astype(x, self.dtype(dtype))
 
     def to_numpy(self, x: Any) -> Any:
@@ -64,6 +64,7 @@ class TorchBackend(Backend):
             or x.is_conj()
             or x.is_neg()
             or x.layout != torch.strided
+            or not _has_memory(x)
         ):
             return None
         size = x.element_size()
@@ -79,9 +80,44 @@ class TorchBackend(Backend):
         except (RuntimeError, NotImplementedError):  # one is sparse
             return False
 
-    def same_places(self, xs: Sequence[Any], olds: Sequence[Any], addresses: Sequence[int], plain: bool) -> bool:
-        """The memory of a tensor may be exchanged: ``p.data = …``."""
-        return plain and all(map(operator.is_, xs, olds)) and self.addresses(xs) == addresses and self.all_plain(xs)
+    def watch(self, xs: Sequence[Any]) -> Callable[[Sequence[Any]], bool]:
+        """The memory of a tensor may be exchanged, and all else with it: ``p.data = …``.
+
+        What is at one address is on one device. Only a tensor of one entry can be contiguous and negated, only a
+        complex one contiguous and conjugated.
+        """
+        tensor = self.torch.Tensor
+        addresses, dtypes, shapes = self.addresses(xs), [x.dtype for x in xs], [x.shape for x in xs]
+        plain = list(map(tensor.is_contiguous, xs))
+        odd = [(k, x.stride()) for k, x in enumerate(xs) if not plain[k]]
+        bits = [k for k, x in enumerate(xs) if x.numel() < 2 or x.is_complex()]
+
+        def same(ys: Sequence[Any]) -> bool:
+            return (
+                list(map(tensor.data_ptr, ys)) == addresses
+                and [y.dtype for y in ys] == dtypes
+                and [y.shape for y in ys] == shapes
+                and list(map(tensor.is_contiguous, ys)) == plain
+                and all([ys[k].stride() == stride for k, stride in odd])
+                and not any([ys[k].is_neg() or ys[k].is_conj() for k in bits])
+            )
+
+        return same
+
+    def devices_of(self, xs: Sequence[Any]) -> list[Any]:
+        return [x.device for x in xs]
+
+    def places_of(self, xs: Sequence[Any]) -> list[Any]:
+        return list(map(self.torch.Tensor.get_device, xs))
+
+    def plain(self, x: Any) -> Any:
+        torch = self.torch
+        if not self.is_plain_kind(x) or x.layout != torch.strided or not _has_memory(x):
+            return None
+        return x.detach().resolve_conj().resolve_neg().clone(memory_format=torch.contiguous_format)
+
+    def is_plain_kind(self, x: Any) -> bool:
+        return type(x) in (self.torch.Tensor, self.torch.nn.Parameter)
 
     def read(self, x: Any) -> Any:
         return x.item()
@@ -114,6 +150,14 @@ class TorchBackend(Backend):
     def scalar(self, value: Any) -> Any:
         torch = self.torch
         return torch.tensor(value, dtype=torch.float64 if isinstance(value, float) else None)
+
+
+def _has_memory(x: Any) -> bool:
+    """Not on ``meta``, not freed, not within ``torch.func``."""
+    try:
+        return x.device.type != "meta" and (x.data_ptr() != 0 or x.numel() == 0)
+    except RuntimeError:
+        return False
 
 
 def _pow(x: Any, y: Any, out: Any = None) -> Any:
