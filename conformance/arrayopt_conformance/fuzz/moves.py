@@ -54,11 +54,14 @@ ALIASING = ("gradient_is_donated", "gradients_share", "gradient_lies_across", "e
 """Moves after which a rule that writes into its gradients would write elsewhere too."""
 
 
+_NO_MOVE = (ValueError, TypeError, RuntimeError, NotImplementedError, LookupError, AttributeError, ImportError)
+
+
 def make(table: Table, name: str, which: int, how: int) -> None:
     """Makes a move. One that the library itself does not allow is none."""
     if name in ALIASING and table.case.rule == "edits_gradients":
         return
-    with contextlib.suppress(ValueError, TypeError, RuntimeError, NotImplementedError, LookupError, AttributeError):
+    with contextlib.suppress(*_NO_MOVE):
         MOVES[name].do(table, which, how)
 
 
