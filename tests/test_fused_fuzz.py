@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from arrayopt_conformance.fuzz.cases import Case, cases
 from arrayopt_conformance.fuzz.moves import moves_of
 from arrayopt_conformance.fuzz.play import play
 from arrayopt_conformance.harness.forests import SETTINGS
+from cuda_on_host import emulate
 from hypothesis import HealthCheck, given, settings
 
 QUICK = ["sgd", "adam", "clipped", "raises_when_told", "counts_gradients", "prunes", "history", "odd_state", "noisy"]
@@ -49,3 +51,14 @@ def test_sequences_of_compiled_steps_are_as_eager_ones(library: str) -> None:
 
 def test_sequences_of_steps_on_jax_are_as_eager_ones() -> None:
     played("jax", 12, engines=[None], rules=QUICK, dtypes=["float32"], longest=4)
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
+@pytest.mark.parametrize("library", ["numpy", "torch"])
+def test_sequences_of_steps_on_an_emulated_gpu_are_as_eager_ones(
+    library: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not installed(library):
+        pytest.skip(f"{library} is not installed")
+    emulate(library, monkeypatch)
+    played(library, 15, engines=["cuda"], rules=QUICK[:6], dtypes=["float32"], longest=5)

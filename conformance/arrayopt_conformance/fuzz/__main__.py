@@ -61,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
 def _one(case: Case) -> int:
     faulthandler.enable()
     try:
-        print(f"{play(case)} steps, nothing wrong")
+        print(f"{play(case).steps} steps, nothing wrong")
     except Exception:
         traceback.print_exc()
         return 1
@@ -107,7 +107,7 @@ def _moves(told: Any, library: str) -> list[str]:
 def outcome(case: Case) -> dict[str, Any]:
     """What came of a case: how many steps, or what was wrong."""
     try:
-        return {"steps": play(case)}
+        return play(case)._asdict()
     except Exception as error:
         trace = "".join(traceback.format_exception(error.__cause__ or error)[-4:])
         return {"wrong": f"{type(error).__name__}: {error}", "trace": trace}
@@ -123,7 +123,7 @@ def _many(told: Any) -> int:
     known: Counter[str] = Counter()
     while time.monotonic() < end:
         for text, came in _run(told, number, end):
-            counts.update(cases=1, steps=came.get("steps", 0))
+            counts.update(cases=1, steps=came.get("steps", 0), worked=came.get("worked", 0))
             if "wrong" in came:
                 case = by_repr(text)
                 name = signature(came["wrong"], case)
@@ -132,7 +132,8 @@ def _many(told: Any) -> int:
                     _tell(told, number, case, came, name)
         number += 1
         found = f"{len(known)} kinds of faults in {sum(known.values())} cases"
-        print(f"seed {number}: {counts['cases']} cases, {counts['steps']} steps, {found}", flush=True)
+        steps = f"{counts['steps']} steps, {counts['worked']} of them without an error"
+        print(f"seed {number}: {counts['cases']} cases, {steps}, {found}", flush=True)
     for name, many in known.most_common():
         print(f"{many:6} × {name}")
     return int(bool(known))

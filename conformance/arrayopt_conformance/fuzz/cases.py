@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from arrayopt_conformance.fuzz.memory import LAYOUTS
 from arrayopt_conformance.fuzz.rules import ELSEWHERE, RULES
 from arrayopt_conformance.harness.forests import Box, Pair, Sealed
+from arrayopt_conformance.libraries import libraries
 
 
 class Leaf(NamedTuple):
@@ -82,7 +83,7 @@ def rules_of(library: str) -> list[str]:
 
 
 def cases(
-    libraries: Sequence[str],
+    names: Sequence[str],
     moves: Callable[[str], Sequence[str]],
     *,
     engines: Sequence[str | None] | None = None,
@@ -93,7 +94,7 @@ def cases(
     """Cases.
 
     Args:
-      libraries: names of the libraries to draw from.
+      names: those of the libraries to draw from.
       moves: the names of the moves that a library knows.
       engines: those to draw from; by default all that a library has.
       rules: names of those to draw from; by default all.
@@ -102,7 +103,8 @@ def cases(
     """
 
     def of(library: str) -> st.SearchStrategy[Case]:
-        kinds = [kind for kind in DTYPES[library] if dtypes is None or kind in dtypes]
+        known = libraries()[library].dtypes
+        kinds = [kind for kind in DTYPES[library] if kind in known and (dtypes is None or kind in dtypes)]
         one = st.builds(
             Leaf,
             st.one_of(st.sampled_from(SHAPES), st.sampled_from(SHAPES[2:4])),
@@ -118,7 +120,7 @@ def cases(
         return st.builds(
             Case,
             st.just(library),
-            st.sampled_from([e for e in ENGINES[library] if engines is None or e in engines]),
+            st.sampled_from(ENGINES[library] if engines is None else _served(library, engines)),
             st.sampled_from([r for r in rules_of(library) if rules is None or r in rules]),
             st.sampled_from(list(TREES)),
             st.one_of(some, some, some, alike, alike, alike, large) if library != "jax" else st.one_of(some, alike),
@@ -126,7 +128,12 @@ def cases(
             st.integers(0, 99),
         )
 
-    return st.sampled_from(list(libraries)).flatmap(of)
+    return st.sampled_from(list(names)).flatmap(of)
+
+
+def _served(library: str, engines: Sequence[str | None]) -> list[str | None]:
+    """Those of some engines that a library has; ``"cuda"`` is there where somebody emulates it."""
+    return [name for name in engines if name in ENGINES[library] or name == "cuda"]
 
 
 def by_repr(text: str) -> Case:

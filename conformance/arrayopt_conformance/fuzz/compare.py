@@ -224,8 +224,11 @@ def kin(ours: Exception, theirs: Exception) -> bool:
     """Whether an error is the one that eager updates raise, or says as clearly what is wrong."""
     if isinstance(ours, type(theirs)) or isinstance(theirs, type(ours)):
         return True
-    ours_is_clear = isinstance(ours, (TypeError, ValueError)) and ": " in str(ours)
-    return ours_is_clear and not isinstance(theirs, AssertionError)
+    return isinstance(ours, (TypeError, ValueError)) and not any([word in str(ours) for word in _OBSCURE])
+
+
+_OBSCURE = ("NoneType", "expected", "positional argument", "unpack", "INVALID_ARGUMENT", "data is NULL", "argument 1")
+"""What stands in messages of Python, of XLA or of NumPy's C code that help nobody."""
 
 
 def must_be_in_place(x: Any, new: Any) -> bool:

@@ -85,7 +85,13 @@ class Memory:
         return self.put(self.values(shape, dtype), layout, numpy=numpy)
 
     def put(self, x: Any, layout: str = "C", *, numpy: bool = False) -> Any:
-        """A copy of a NumPy array: one of the library."""
+        """A copy of a NumPy array: one of the library.
+
+        Raises:
+          TypeError: its entries are no bytes, but objects.
+        """
+        if x.dtype.hasobject:
+            raise TypeError("objects are not laid out in bytes")
         if self.library == "jax" and not numpy:
             return importlib.import_module("jax.numpy").asarray(x)
         if layout == "owned":

@@ -54,11 +54,14 @@ ALIASING = ("gradient_is_donated", "gradients_share", "gradient_lies_across", "e
 """Moves after which a rule that writes into its gradients would write elsewhere too."""
 
 
+_NO_MOVE = (ValueError, TypeError, RuntimeError, NotImplementedError, LookupError, AttributeError, ImportError)
+
+
 def make(table: Table, name: str, which: int, how: int) -> None:
     """Makes a move. One that the library itself does not allow is none."""
     if name in ALIASING and table.case.rule == "edits_gradients":
         return
-    with contextlib.suppress(ValueError, TypeError, RuntimeError, NotImplementedError, LookupError, AttributeError):
+    with contextlib.suppress(*_NO_MOVE):
         MOVES[name].do(table, which, how)
 
 
@@ -116,6 +119,17 @@ def gradient_of_other_dtype(table: Table, which: int, how: int) -> None:
     """One of them."""
     p, i = table.leaf("params", which)
     table.put("grads", i, table.gradient(p, i, dtype=_pick([*DTYPES[table.case.library], "int32", "bool"], how)))
+
+
+@move("numpy", "torch")
+def gradient_not_finite(table: Table, which: int, how: int) -> None:
+    """One entry, or all."""
+    g, i = table.array("grads", which)
+    values = np.array(host(g))
+    values[...] = np.where(
+        np.arange(values.size).reshape(values.shape) % 3 < 1 + how % 3, [np.inf, np.nan][how % 2], values
+    )
+    table.put("grads", i, table.memory.put(values.astype(table.memory.values((), dtype_name(g)).dtype)))
 
 
 @move()

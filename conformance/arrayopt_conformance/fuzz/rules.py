@@ -366,6 +366,58 @@ def row_normalised(_: World) -> Any:
 
 
 @rule()
+def counts_and_marks(_: World) -> Any:
+    """Arrays of integers and of bools in the state, and a comparison with None."""
+
+    def init(params: Any) -> Any:
+        def one(p: Any) -> Any:
+            xp = namespace(p)
+            count = xp.astype(xp.zeros_like(p.real if "complex" in str(p.dtype) else p), xp.int32)
+            return {"count": count, "seen": count > 0}
+
+        return each(one, params)
+
+    def update(updates: Any, state: Any, params: Any = None) -> Any:
+        gs, spec = flatten(updates, _none)
+        olds, states = flatten(state, lambda x: x is None or (isinstance(x, dict) and "seen" in x))
+        new = [m if g is None else _marked(g, m) for g, m in zip(gs, olds, strict=True)]
+        moved = [None if g is None else _where(m["seen"], g) for g, m in zip(gs, new, strict=True)]
+        return spec.unflatten(moved), states.unflatten(new)
+
+    return then_down(update, init)
+
+
+def _marked(g: Any, m: Any) -> Any:
+    large = namespace(g).abs(g) > 0.5
+    return {"count": m["count"] + namespace(g).astype(large, m["count"].dtype), "seen": large | m["seen"]}
+
+
+def _where(seen: Any, g: Any) -> Any:
+    return namespace(g).where(seen, g, g / 2)
+
+
+@rule()
+def several_precisions(_: World) -> Any:
+    """Slots of other dtypes than the gradient's."""
+
+    def init(params: Any) -> Any:
+        return each(lambda p: namespace(p).astype(_zero(p), _half(p)), params), _zeros(params)
+
+    def update(updates: Any, state: Any, params: Any = None) -> Any:
+        short, long = state
+        new = kept(lambda g, m: namespace(g).astype(m / 2 + g, m.dtype), updates, short)
+        longer = kept(lambda g, m: namespace(g).astype(m / 2 + g, m.dtype), updates, long)
+        out = along(lambda g, m: namespace(g).astype(m * 1, g.dtype), updates, longer)
+        return along(lambda g, m: g + namespace(g).astype(m, g.dtype), out, new), (new, longer)
+
+    return then_down(update, init)
+
+
+def _half(p: Any) -> Any:
+    return p.dtype if "complex" in str(p.dtype) else namespace(p).float16
+
+
+@rule()
 def library_calls(_: World) -> Any:
     """Flips, concatenates and sums in the library's own words, between a clip and a momentum."""
 
