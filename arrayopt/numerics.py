@@ -12,7 +12,7 @@ from typing import Any, TypeVar, cast
 
 from arrayopt import dtypes
 from arrayopt.dispatch import backend, namespace
-from arrayopt.types import Array, Scalar, ScalarOrSchedule
+from arrayopt.types import Array, DType, Scalar, ScalarOrSchedule
 
 X = TypeVar("X")  # a number or an array
 
@@ -99,10 +99,40 @@ def limit(x: Array, bound: Scalar) -> Array:
     """x brought to a magnitude of at most ``bound``: clipped to [−bound, bound]; complex x keeps its phase."""
     if not dtypes.is_complex(x.dtype):
         return namespace(x).clip(x, -bound, bound)
-    size = magnitude(x)
-    within = size <= bound
-    divisor = where(within, 1.0, size)  # no 0 / 0, not even where it is not selected
-    return cast(Array, where(within, x, x * (bound / divisor)))
+    half = magnitude(0.5 * x)  # |x| itself may overflow
+    within = half <= 0.5 * bound
+    divisor = where(within, 1.0, half)  # no 0 / 0, not even where it is not selected
+    return cast(Array, where(within, x, x * (0.5 * bound / divisor)))
+
+
+def held(g: Array, order: int = 2, count: int = 1) -> Array:
+    """g brought to a magnitude whose power is far from overflow: for a square 2⁶² in float32, 2⁵¹⁰ in float64.
+
+    So a gradient whose square would overflow counts as one whose square does not quite. Where g is not finite, the
+    result is NaN.
+
+    Args:
+      g: a gradient.
+      order: of the power.
+      count: how many such powers are to be added up.
+    """
+    bound = (dtypes.summable(g.dtype) / count) ** (1 / order)
+    if dtypes.is_complex(g.dtype):
+        return limit(g, bound) + (g - g)
+    return g * (bound / at_least(magnitude(g), bound))
+
+
+def in_range(x: Array, g: Array, dtype: DType | None = None) -> Array:
+    """x, where it overflows the greatest number of a dtype (its own by default); NaN where g is not finite.
+
+    Args:
+      x: made of g; a complex x comes back as it is.
+      g: what may be infinite itself, and is to show then.
+      dtype: that x is to be stored in, or its name.
+    """
+    if dtypes.is_complex(x.dtype):
+        return x
+    return limit(x, dtypes.greatest(x.dtype if dtype is None else dtype)) + (g - g)
 
 
 # -- leafwise words: they look at a whole leaf -------------------------------------------------------------
@@ -135,12 +165,13 @@ def spread(x: Array, axis: int) -> Array:
 def ema(m: Array, x: Array, b: Scalar) -> Array:
     """One step of the exponential moving average b·m + (1 − b)·x.
 
-    A number b is used once, as the share of the nearer end: then a constant x is a fixed point in every precision,
-    which b·m + (1 − b)·x with two rounded weights is not; and at b = 0 the result is x itself.
+    Only one of the weights is used, the share of the farther end: then a constant x is a fixed point in every
+    precision, which b·m + (1 − b)·x with two rounded weights is not; and at b = 0 the result is x itself. Each end is
+    weighed before the difference is taken, which could overflow.
     """
-    if not _is_number(b):
-        return b * m + (1 - b) * x
-    return m + (1 - b) * (x - m) if b >= 0.5 else x + b * (m - x)
+    slow = b >= 0.5
+    share = where(slow, 1 - b, -b)
+    return cast(Array, where(slow, m, x) + (share * x - share * m))
 
 
 def unbias(m: Array, b: Scalar, t: Scalar) -> Array:

@@ -20,7 +20,7 @@ from arrayopt import checks
 from arrayopt.base import GradientTransformation, GradientTransformationExtraArgs, init_empty_state
 from arrayopt.dispatch import namespace
 from arrayopt.lift import check_scalar, counter, lift, parameters, zeros_slot
-from arrayopt.numerics import abs2, at, at_least, ema, mean, real, rms, safe_increment, spread, sqrt, total
+from arrayopt.numerics import abs2, at, at_least, ema, held, mean, real, rms, safe_increment, spread, sqrt, total
 from arrayopt.transforms.accumulation import ema as averaged
 from arrayopt.transforms.clipping import clip_by_block_rms
 from arrayopt.transforms.combining import chain
@@ -50,8 +50,9 @@ def _factored(
     g: Array, v_row: Array, v_col: Array, v: Array, *, p: Array, d: Scalar, eps: Scalar, factored: bool, least: int
 ) -> tuple[Array, Array, Array, Array]:
     del p  # its shape was checked
-    square = abs2(g) + eps
     axes = _factored_axes(g.shape, factored, least)
+    g = held(g, count=g.shape[axes[0]] if axes else 1)
+    square = abs2(g) + eps
     if axes is None:
         v = ema(v, square, d)
         return g / sqrt(v), v_row, v_col, v
