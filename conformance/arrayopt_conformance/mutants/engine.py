@@ -1,4 +1,4 @@
-"""Changes the text of a room, runs it as a module of its own, and asks tier 64 and the laws of sizes what they say."""
+"""Changes the text of a room, runs it as a module of its own, and asks tier 64 and the laws of sizes about it."""
 
 from __future__ import annotations
 
