@@ -7,8 +7,9 @@ them a formula uses operators only. Statistics kept over steps come last: `ema`,
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple, TypeVar, cast
 
 from arrayopt import dtypes
 from arrayopt.dispatch import backend, namespace
@@ -150,8 +151,77 @@ def mean(x: Array, axis: int | None = None, keepdims: bool = False) -> Array:
 
 
 def rms(x: Array) -> Array:
-    """The root of the mean square of a leaf, a real scalar."""
-    return sqrt(mean(abs2(x)))
+    """The root of the mean square of a leaf, a real scalar; right also where squares leave the range."""
+    divisor, rest = length([x])
+    return _as(divisor / math.sqrt(max(math.prod(x.shape), 1)) * rest, dtypes.real_part(dtypes.widened(x.dtype)))
+
+
+class _Range(NamedTuple):
+    """Where a sum of squares may be trusted, and by what to multiply before squaring where it may not."""
+
+    low: float
+    high: float
+    up: float
+    down: float
+
+
+_RANGES = {
+    "float32": _Range(2.0**-100, 2.0**124, 2.0**95, 2.0**-85),
+    "float64": _Range(2.0**-900, 2.0**1020, 2.0**600, 2.0**-600),
+}
+
+
+def length(xs: Sequence[Array]) -> tuple[Array, Array]:
+    """The Euclidean norm of the entries of arrays together, as a product of two 0-d arrays that are in range.
+
+    Squares are summed in double where the library has it; what is double itself, or cannot be, is squared again in
+    another scale where the sum left the range.
+
+    Returns:
+      ``divisor, rest``: the norm is their product, which may overflow. Usually the rest is 1.
+    """
+    widest = dtypes.name(backend(xs[0]).wide())
+    is_double = any([dtypes.is_double(x.dtype) for x in xs])
+    wide = [_as(x, dtypes.widened(x.dtype, is_double or widest == "float64")) for x in xs]
+    if widest == "float64" and not is_double:
+        root = _root(_square(wide))
+        divisor = at_most(at_least(root, 2.0**-100), 2.0**100)
+        return divisor, root / divisor
+    return _ranged(wide)
+
+
+def _ranged(xs: list[Array]) -> tuple[Array, Array]:
+    """The same where the sum of squares may leave the range. One more pass then, where the library can tell."""
+    plain, cond = _square(xs), backend(xs[0]).cond
+    low, high, up, down = _RANGES[dtypes.name(plain.dtype)]
+    is_small, is_large = plain < low * sum([math.prod(x.shape) for x in xs]), plain > high
+
+    def inner() -> Array:
+        return cast(Array, cond(is_small, partial(_square, xs, up), lambda: plain))
+
+    root = _root(cast(Array, cond(is_large, partial(_square, xs, down), inner)))
+    one = namespace(plain).ones_like(plain)
+    scale = where(is_large, one / down, where(is_small, one / up, one))
+    is_odd = is_large | is_small
+    return where(is_odd, scale, root), where(is_odd, root, one)
+
+
+def _square(xs: Sequence[Array], factor: float | None = None) -> Array:
+    """Σ |x|² over all arrays, of the entries times a factor if there is one."""
+    first, *others = [total(abs2(x if factor is None else factor * x)) for x in xs]
+    for other in others:
+        first = first + other
+    return first
+
+
+def _root(square: Array) -> Array:
+    """√x, its derivative at 0 being 0."""
+    is_positive = square > 0
+    return cast(Array, where(is_positive, sqrt(where(is_positive, square, 1.0)), square))
+
+
+def _as(x: Array, kind: str) -> Array:
+    return x if dtypes.name(x.dtype) == kind else namespace(x).astype(x, backend(x).dtype(kind))
 
 
 def spread(x: Array, axis: int) -> Array:

@@ -18,6 +18,9 @@ class NumpyBackend(Backend):
     def settle(self, x: Any) -> Any:
         return self.xp.asarray(x)
 
+    def cond(self, condition: Any, then: Callable[[], Any], otherwise: Callable[[], Any]) -> Any:
+        return then() if condition else otherwise()
+
     def dtype(self, name: str) -> Any:
         import numpy as np
 
