@@ -117,10 +117,7 @@ def held(g: Array, order: int = 2, count: int = 1) -> Array:
       order: of the power.
       count: how many such powers are to be added up.
     """
-    bound = (dtypes.summable(g.dtype) / count) ** (1 / order)
-    if dtypes.is_complex(g.dtype):
-        return limit(g, bound) + (g - g)
-    return g * (bound / at_least(magnitude(g), bound))
+    return limit(g, (dtypes.summable(g.dtype) / count) ** (1 / order)) + (g - g)
 
 
 def in_range(x: Array, g: Array, dtype: DType | None = None) -> Array:
@@ -156,6 +153,22 @@ def rms(x: Array) -> Array:
     return _as(divisor / math.sqrt(max(math.prod(x.shape), 1)) * rest, dtypes.real_part(dtypes.widened(x.dtype)))
 
 
+def quick_rms(x: Array) -> Array:
+    """The same in one pass also where there are no doubles: entries are `held` then. NaN if one is not finite."""
+    kind = _kind([x])
+    wide = _as(x, dtypes.widened(x.dtype, kind == "float64"))
+    if dtypes.is_double(x.dtype) or not dtypes.is_double(kind):
+        return _root(mean(abs2(held(wide, count=max(math.prod(x.shape), 1)))))
+    found = _as(_root(mean(abs2(wide))), dtypes.real_part(dtypes.widened(x.dtype)))
+    return found + (found - found)
+
+
+def _kind(xs: Sequence[Array]) -> str:
+    """The real dtype that squares are formed in: double, where the library has it."""
+    double = any([dtypes.is_double(x.dtype) for x in xs]) or dtypes.is_double(backend(xs[0]).wide())
+    return "float64" if double else "float32"
+
+
 class _Range(NamedTuple):
     """Where a sum of squares may be trusted, and by what to multiply before squaring where it may not."""
 
@@ -180,10 +193,9 @@ def length(xs: Sequence[Array]) -> tuple[Array, Array]:
     Returns:
       ``divisor, rest``: the norm is their product, which may overflow. Usually the rest is 1.
     """
-    widest = dtypes.name(backend(xs[0]).wide())
-    is_double = any([dtypes.is_double(x.dtype) for x in xs])
-    wide = [_as(x, dtypes.widened(x.dtype, is_double or widest == "float64")) for x in xs]
-    if widest == "float64" and not is_double:
+    kind = _kind(xs)
+    wide = [_as(x, dtypes.widened(x.dtype, kind == "float64")) for x in xs]
+    if kind == "float64" and not any([dtypes.is_double(x.dtype) for x in xs]):
         root = _root(_square(wide))
         divisor = at_most(at_least(root, 2.0**-100), 2.0**100)
         return divisor, root / divisor
@@ -195,12 +207,12 @@ def _ranged(xs: list[Array]) -> tuple[Array, Array]:
     plain, cond = _square(xs), backend(xs[0]).cond
     low, high, up, down = _RANGES[dtypes.name(plain.dtype)]
     is_small, is_large = plain < low * sum([math.prod(x.shape) for x in xs]), plain > high
+    one = namespace(plain).ones_like(plain)
 
     def inner() -> Array:
         return cast(Array, cond(is_small, partial(_square, xs, up), lambda: plain))
 
     root = _root(cast(Array, cond(is_large, partial(_square, xs, down), inner)))
-    one = namespace(plain).ones_like(plain)
     scale = where(is_large, one / down, where(is_small, one / up, one))
     is_odd = is_large | is_small
     return where(is_odd, scale, root), where(is_odd, root, one)
@@ -236,12 +248,23 @@ def ema(m: Array, x: Array, b: Scalar) -> Array:
     """One step of the exponential moving average b·m + (1 − b)·x.
 
     Only one of the weights is used, the share of the farther end: then a constant x is a fixed point in every
-    precision, which b·m + (1 − b)·x with two rounded weights is not; and at b = 0 the result is x itself. Each end is
-    weighed before the difference is taken, which could overflow.
+    precision, which b·m + (1 − b)·x with two rounded weights is not; and at b = 0 the result is x itself. The
+    difference x − m must be in range, as it is for a gradient that is `held`.
     """
+    end, share = _nearer(m, x, b)
+    return cast(Array, end + share * (x - m))
+
+
+def wide_ema(m: Array, x: Array, b: Scalar) -> Array:
+    """The same for any x and m: each is weighed before the difference is taken, which could overflow."""
+    end, share = _nearer(m, x, b)
+    return cast(Array, end + (share * x - share * m))
+
+
+def _nearer(m: Array, x: Array, b: Scalar) -> tuple[Array, Scalar]:
+    """The end that has the greater weight, and the share of x − m to be added to it."""
     slow = b >= 0.5
-    share = where(slow, 1 - b, -b)
-    return cast(Array, where(slow, m, x) + (share * x - share * m))
+    return where(slow, m, x), where(slow, 1 - b, -b)
 
 
 def unbias(m: Array, b: Scalar, t: Scalar) -> Array:
@@ -251,7 +274,8 @@ def unbias(m: Array, b: Scalar, t: Scalar) -> Array:
 
 def decayed(b: Scalar, t: Scalar) -> Scalar:
     """1 − bᵗ, as −expm1(t·log b): the plain form loses half its digits when b is near 1."""
-    return -expm1(t * log(b))
+    is_zero = b == 0  # its logarithm is never taken: libraries warn
+    return where(is_zero, 1.0, -expm1(t * log(where(is_zero, 1.0, b))))
 
 
 def safe_increment(count: Array) -> Array:

@@ -7,8 +7,8 @@ from typing import NamedTuple
 from arrayopt import checks
 from arrayopt.base import GradientTransformation
 from arrayopt.lift import counter, lift, slots_like
-from arrayopt.numerics import ema as average
 from arrayopt.numerics import in_range, safe_increment, unbias
+from arrayopt.numerics import wide_ema as average
 from arrayopt.types import Array, Counter, DType, Params, Scalar, Tree, Updates
 
 

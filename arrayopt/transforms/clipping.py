@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import math
+
 from arrayopt import checks
 from arrayopt.base import GradientTransformation, init_empty_state
 from arrayopt.dispatch import backend, is_array
 from arrayopt.lift import cast, check_scalar, lift, parameters
-from arrayopt.numerics import length, rms, where
+from arrayopt.numerics import length, where
 from arrayopt.tree.arithmetic import widest
 from arrayopt.types import Array, OptState, Params, Scalar, Updates
 
 
 def _within_rms(g: Array, *, threshold: Scalar) -> Array:
-    size = rms(g)
-    within = size <= threshold
-    return _shortened(g, divisor=where(within, 1.0, size), factor=where(within, 1.0, threshold + (size - size)))
+    return _shortened(g, **_scales([g], threshold * math.sqrt(max(math.prod(g.shape), 1))))
 
 
 def _shortened(g: Array, *, divisor: Scalar, factor: Scalar) -> Array:
     return g / divisor * factor
+
+
+def _scales(leaves: list[Array], max_norm: Scalar) -> dict[str, Scalar]:
+    """What to divide and to multiply by: both 1 for what is within the norm, NaN for what is not finite."""
+    divisor, rest = length(leaves)
+    within = cast(divisor * rest, widest(leaves)) <= max_norm
+    divisor, rest = where(within, 1.0, divisor), where(within, 1.0, rest)  # no 0 / 0, even where it is not selected
+    return {"divisor": divisor, "factor": where(within, 1.0, max_norm / rest + (rest - rest))}
 
 
 def clip_by_block_rms(threshold: Scalar) -> GradientTransformation:
@@ -55,18 +63,6 @@ def clip_by_block_rms(threshold: Scalar) -> GradientTransformation:
     return GradientTransformation(init_empty_state, update)
 
 
-def _to_norm(who: str, updates: Updates, leaves: list[Array], max_norm: Scalar) -> dict[str, Scalar]:
-    """What to divide and to multiply by: both 1 for what is within the norm, NaN for what is not finite."""
-    divisor, rest = length(leaves)
-    kind = widest(leaves)
-    if is_array(max_norm):
-        check_scalar(who, "max_norm", max_norm, updates)
-        max_norm = cast(backend(leaves[0]).receive(max_norm), kind)
-    within = cast(divisor * rest, kind) <= max_norm
-    divisor, rest = where(within, 1.0, divisor), where(within, 1.0, rest)  # no 0 / 0, even where it is not selected
-    return {"divisor": divisor, "factor": where(within, 1.0, max_norm / rest + (rest - rest))}
-
-
 def clip_by_global_norm(max_norm: Scalar) -> GradientTransformation:
     """Scales all leaves down together so that their joint Euclidean norm is at most a bound.
 
@@ -99,7 +95,10 @@ def clip_by_global_norm(max_norm: Scalar) -> GradientTransformation:
     def update(updates: Updates, state: OptState, params: Params = None) -> tuple[Updates, OptState]:
         del params
         leaves, _ = parameters(who, updates, "gradient")  # found fit before they are summed
-        scales = _to_norm(who, updates, leaves, bound) if leaves else {"divisor": 1.0, "factor": 1.0}
-        return lift(who, _shortened, updates, **scales), state
+        if not leaves:
+            return updates, state
+        check_scalar(who, "max_norm", bound, updates)
+        max_norm = cast(backend(leaves[0]).receive(bound), widest(leaves)) if is_array(bound) else bound
+        return lift(who, _shortened, updates, **_scales(leaves, max_norm)), state
 
     return GradientTransformation(init_empty_state, update)

@@ -359,7 +359,7 @@ def update_moment(updates: Tree, moments: Tree, decay: Scalar, order: int) -> Tr
     """The moving average of gᵒ, leaf by leaf: m ← β m + (1 − β) gᵒ."""
 
     def averaged(g: Array, m: Array) -> Array:
-        return numerics.ema(m, g if order == 1 else numerics.held(g, order) ** order, decay)
+        return numerics.wide_ema(m, g if order == 1 else numerics.held(g, order) ** order, decay)
 
     return map(averaged, updates, moments)
 
@@ -370,7 +370,7 @@ def update_moment_per_elem_norm(updates: Tree, moments: Tree, decay: Scalar, ord
     def averaged(g: Array, m: Array) -> Array:
         g = numerics.held(g, order)
         power = numerics.abs2(g) ** (order // 2) if order % 2 == 0 else numerics.magnitude(g) ** order
-        return numerics.ema(m, power, decay)
+        return numerics.wide_ema(m, power, decay)
 
     return map(averaged, updates, moments)
 

@@ -14,7 +14,9 @@ NAMED = [
     Edit("offset ignored", "state.count - offset", "state.count"),
     Edit("decay of the next step", "at_least(state.count - offset, 0)", "(at_least(state.count - offset, 0) + 1)"),
     Edit("nothing factored", "if not factored or len(shape) < 2:", "if True:"),
-    Edit("clipped before all else", "links.append(clip_by_block_rms(", "links.insert(0, clip_by_block_rms("),
+    Edit(
+        "clipped before all else", "links.append(_link(_within_quick_rms,", "links.insert(0, _link(_within_quick_rms,"
+    ),
     Edit("momentum corrected", "debias=False", "debias=True"),
     Edit(
         "decay scaled by the learning rate",
