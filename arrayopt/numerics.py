@@ -176,11 +176,12 @@ class _Range(NamedTuple):
     high: float
     up: float
     down: float
+    most: float  # what is greater, times ``up``, was large enough as it was: it is cut off lest it overflow
 
 
 _RANGES = {
-    "float32": _Range(2.0**-100, 2.0**124, 2.0**95, 2.0**-85),
-    "float64": _Range(2.0**-900, 2.0**1020, 2.0**600, 2.0**-600),
+    "float32": _Range(2.0**-100, 2.0**124, 2.0**95, 2.0**-85, 2.0**60),
+    "float64": _Range(2.0**-900, 2.0**1020, 2.0**600, 2.0**-600, 2.0**480),
 }
 
 
@@ -205,12 +206,12 @@ def length(xs: Sequence[Array]) -> tuple[Array, Array]:
 def _ranged(xs: list[Array]) -> tuple[Array, Array]:
     """The same where the sum of squares may leave the range. One more pass then, where the library can tell."""
     plain, cond = _square(xs), backend(xs[0]).cond
-    low, high, up, down = _RANGES[dtypes.name(plain.dtype)]
+    low, high, up, down, most = _RANGES[dtypes.name(plain.dtype)]
     is_small, is_large = plain < low * sum([math.prod(x.shape) for x in xs]), plain > high
     one = namespace(plain).ones_like(plain)
 
     def inner() -> Array:
-        return cast(Array, cond(is_small, partial(_square, xs, up), lambda: plain))
+        return cast(Array, cond(is_small, partial(_square, xs, up, most), lambda: plain))
 
     root = _root(cast(Array, cond(is_large, partial(_square, xs, down), inner)))
     scale = where(is_large, one / down, where(is_small, one / up, one))
@@ -218,9 +219,10 @@ def _ranged(xs: list[Array]) -> tuple[Array, Array]:
     return where(is_odd, scale, root), where(is_odd, root, one)
 
 
-def _square(xs: Sequence[Array], factor: float | None = None) -> Array:
-    """Σ |x|² over all arrays, of the entries times a factor if there is one."""
-    first, *others = [total(abs2(x if factor is None else factor * x)) for x in xs]
+def _square(xs: Sequence[Array], factor: float = 1.0, most: float | None = None) -> Array:
+    """Σ |x|² over all arrays, of the entries times a factor, and cut off at a magnitude if one is given."""
+    scaled = xs if factor == 1 else [factor * x for x in xs]
+    first, *others = [total(abs2(x if most is None else limit(x, most))) for x in scaled]
     for other in others:
         first = first + other
     return first
@@ -252,13 +254,13 @@ def ema(m: Array, x: Array, b: Scalar) -> Array:
     difference x − m must be in range, as it is for a gradient that is `held`.
     """
     end, share = _nearer(m, x, b)
-    return cast(Array, end + share * (x - m))
+    return end + share * (x - m)
 
 
 def wide_ema(m: Array, x: Array, b: Scalar) -> Array:
     """The same for any x and m: each is weighed before the difference is taken, which could overflow."""
     end, share = _nearer(m, x, b)
-    return cast(Array, end + (share * x - share * m))
+    return end + (share * x - share * m)
 
 
 def _nearer(m: Array, x: Array, b: Scalar) -> tuple[Array, Scalar]:
@@ -275,7 +277,7 @@ def unbias(m: Array, b: Scalar, t: Scalar) -> Array:
 def decayed(b: Scalar, t: Scalar) -> Scalar:
     """1 − bᵗ, as −expm1(t·log b): the plain form loses half its digits when b is near 1."""
     is_zero = b == 0  # its logarithm is never taken: libraries warn
-    return where(is_zero, 1.0, -expm1(t * log(where(is_zero, 1.0, b))))
+    return cast(Scalar, where(is_zero, 1.0, -expm1(t * log(where(is_zero, 1.0, b)))))
 
 
 def safe_increment(count: Array) -> Array:

@@ -194,7 +194,7 @@ def scale_by_param_block_rms(min_scale: Scalar = 1e-3) -> GradientTransformation
     return _link(_times_rms, True, min_scale=checks.fixed("min_scale", min_scale, low=0.0))
 
 
-def _link(formula: Callable[..., Any], with_params: bool, **scalars: Scalar) -> GradientTransformation:
+def _link(formula: Callable[..., Any], with_params: bool, **scalars: Any) -> GradientTransformation:
     """A formula of one leaf, without a state."""
     who = checks.speaker()
 

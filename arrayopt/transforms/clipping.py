@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from arrayopt import checks
 from arrayopt.base import GradientTransformation, init_empty_state
@@ -21,7 +22,7 @@ def _shortened(g: Array, *, divisor: Scalar, factor: Scalar) -> Array:
     return g / divisor * factor
 
 
-def _scales(leaves: list[Array], max_norm: Scalar) -> dict[str, Scalar]:
+def _scales(leaves: list[Array], max_norm: Scalar) -> dict[str, Any]:
     """What to divide and to multiply by: both 1 for what is within the norm, NaN for what is not finite."""
     divisor, rest = length(leaves)
     within = cast(divisor * rest, widest(leaves)) <= max_norm
