@@ -133,7 +133,7 @@ class Backend:
         return all([layout is not None and layout.strides is None for layout in map(self.layout, xs)])
 
     def watch(self, xs: Sequence[Any]) -> Callable[[Sequence[Any]], bool]:
-        """A question for later steps: whether arrays lie where these do, with the same shapes and dtypes, as writable.
+        """A question for later steps: whether arrays lie where these do, of the same shapes and dtypes, writable.
 
         Args:
           xs: arrays of the library; as many, of the same types, will be asked about. They are not kept alive.
