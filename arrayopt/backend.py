@@ -149,10 +149,6 @@ class Backend:
         """The device of each array."""
         return [getattr(x, "device", None) for x in xs]
 
-    def places_of(self, xs: Sequence[Any]) -> list[Any]:
-        """Something that tells the devices of arrays that have memory from one another, fast."""
-        return self.devices_of(xs)
-
     def plain(self, x: Any) -> Array | None:
         """A copy of ``x`` that has a layout; None if its arithmetic is not that of an array of the library."""
         return self.copy(x) if self.layout(x) is not None else None

@@ -87,12 +87,21 @@ def _wide_like(x: Array, value: float) -> Array:
 
 def at_least(x: X, low: Scalar) -> X:
     """The greater of x and a bound; NaN stays NaN."""
-    return cast(X, max(cast(Any, x), low) if _is_number(x) else namespace(x).clip(bare(x), min=low))
+    return cast(X, max(cast(Any, x), low) if _is_number(x) else _bounded(bare(x), "maximum", min=low))
 
 
 def at_most(x: X, high: Scalar) -> X:
     """The smaller of x and a bound; NaN stays NaN."""
-    return cast(X, min(cast(Any, x), high) if _is_number(x) else namespace(x).clip(bare(x), max=high))
+    return cast(X, min(cast(Any, x), high) if _is_number(x) else _bounded(bare(x), "minimum", max=high))
+
+
+def _bounded(x: Any, word: str, **bound: Any) -> Any:
+    """``clip``; an array as a bound may lie on the host, where Torch's ``clip`` wants it beside x."""
+    (limit_,) = bound.values()
+    xp = namespace(x)
+    if not is_array(limit_):
+        return xp.clip(x, **bound)
+    return getattr(xp, word)(x, xp.astype(limit_, x.dtype))
 
 
 def magnitude(x: Array) -> Array:
@@ -111,7 +120,7 @@ def abs2(x: Array) -> Array:
 def limit(x: Array, bound: Scalar) -> Array:
     """x brought to a magnitude of at most ``bound``: clipped to [−bound, bound]; complex x keeps its phase."""
     if not dtypes.is_complex(x.dtype):
-        return namespace(x).clip(x, -bound, bound)
+        return at_most(at_least(x, -bound), bound)
     half = magnitude(0.5 * x)  # |x| itself may overflow
     within = half <= 0.5 * bound
     divisor = where(within, 1.0, half)  # no 0 / 0, not even where it is not selected

@@ -274,13 +274,13 @@ def test_the_explanation_counts_passes_and_bytes() -> None:
     step(params, arrayopt.tree.map(np.array, params), tx.init(params))
     told = step.explain()
     assert [kernel.reduces for kernel in told.kernels] == [
-        ["sum of v1"],
+        ["sum of v2"],  # of squares in double
         [],
     ]  # two passes, one program for both leaves
     assert told.bytes_read == 1010 * 4 * 5 and told.bytes_written == 1010 * 4 * 3
     assert told.bytes_minimum == 1010 * 4 * 7 + 8  # and the count
     assert told.barriers == ["2 × sum over a whole array, within the kernel"]
-    assert "v1 = v0 * v0" in repr(told)
+    assert "v2 = v1 * v1  (float64)" in repr(told)
 
 
 # -- Torch and JAX ---------------------------------------------------------------------------------------------------

@@ -22,14 +22,12 @@ class Print(NamedTuple):
     Attributes:
       operations: each with the positions of its operands, numbers as they print.
       outputs: place and position of what is stored.
-      captured: the arrays that the rule holds, in order.
-      made: which of them a function of the library made of nothing but numbers.
+      captured: the arrays that the rule holds, or makes without looking at its arguments, in order.
     """
 
     operations: list[tuple[Any, ...]]
     outputs: list[tuple[int, int]]
     captured: list[Any]
-    made: list[bool]
 
 
 def fingerprint(recording: Recording) -> Print:
@@ -42,9 +40,8 @@ def fingerprint(recording: Recording) -> Print:
     tape = recording.recorder.tape
     reader = _Reader(tape)
     captured = [node.attrs for node in tape if node.op == "captured"]
-    made = set(map(id, recording.recorder.made))
     outputs = [(place, reader.position[id(node)]) for place, node in stored.items()]
-    return Print([reader.read(node) for node in tape], outputs, captured, [id(x) in made for x in captured])
+    return Print([reader.read(node) for node in tape], outputs, captured)
 
 
 class _Reader:
@@ -83,10 +80,9 @@ def difference(old: Print, new: Print, library: Backend) -> str | None:
     """What is not the same in two calls of `update`, for people; None if nothing is."""
     if (old.operations, old.outputs) != (new.operations, new.outputs):
         return f"update does not do the same in each call: {_which(old, new)}"
-    for x, y, x_made, y_made in zip(old.captured, new.captured, old.made, new.made, strict=True):
-        is_constant = (x_made and y_made) or not library.can_assign(y)
-        if x is not y and not (is_constant and same_entries(library, x, y)):
-            return "update makes an array anew in each call, such as noise"
+    for x, y in zip(old.captured, new.captured, strict=True):
+        if x is not y and not same_entries(library, x, y):
+            return "update makes another array in each call, such as noise"
     return None
 
 

@@ -8,7 +8,7 @@ nothing. Whether that is so is seen by comparing recordings in which not the sam
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from arrayopt.backend import Backend
@@ -70,17 +70,10 @@ def filled(given: Trees) -> Filled | None:
 # -- whether it is so ------------------------------------------------------------------------------------------
 
 
-def steady(one: Print, other: Print) -> bool:
-    """Whether two recordings with different gradients meet the same numbers and arrays: nothing in them is drawn."""
-    return _met(one) == _met(other)
-
-
-def _met(recording: Print) -> tuple[set[str], set[int]]:
-    texts = {x for entry in recording.operations for x in entry[4:] if isinstance(x, str)}
-    formulas = [entry[3] for entry in recording.operations if entry[0] == "formula" and isinstance(entry[3], tuple)]
-    texts |= {x for _, _, _, slots in formulas for x in slots if isinstance(x, str)}
-    held = [x for x, made in zip(recording.captured, recording.made, strict=True) if not made]
-    return texts, set(map(id, held))
+def steady(library: Backend, one: Print, other: Print) -> bool:
+    """Whether two recordings with different gradients meet the same arrays beside them: none in them is drawn."""
+    first, second = [{library.to_numpy(x).tobytes() for x in recording.captured} for recording in (one, other)]
+    return first == second
 
 
 def agree(library: Backend, full: Print, some: Print, names: Sequence[int], missing: frozenset[int]) -> bool:
@@ -94,8 +87,13 @@ def agree(library: Backend, full: Print, some: Print, names: Sequence[int], miss
       missing: the places of those that are None.
     """
     table: dict[Any, int] = {}
-    whole = _Values(library, full, range(len(names) + len(missing)), missing, table)
-    part = _Values(library, some, names, frozenset(), table)
+    common = set(map(id, full.captured)) & set(map(id, some.captured))
+
+    def known(x: Any) -> Any:  # the same array, or one made anew by each call
+        return id(x) if id(x) in common else library.to_numpy(x).tobytes()
+
+    whole = _Values(full, known, range(len(names) + len(missing)), missing, table)
+    part = _Values(some, known, names, frozenset(), table)
     stay = {place for place, value in whole.outputs.items() if value in whole.tainted}
     return {p: v for p, v in whole.outputs.items() if p not in stay} == part.outputs
 
@@ -109,14 +107,17 @@ class _Values:
     """
 
     def __init__(
-        self, library: Backend, recording: Print, names: Sequence[int], missing: frozenset[int], table: dict[Any, int]
+        self,
+        recording: Print,
+        known: Callable[[Any], Any],
+        names: Sequence[int],
+        missing: frozenset[int],
+        table: dict[Any, int],
     ) -> None:
         self.tainted: set[int] = set()
         self._table, self._names, self._missing = table, names, missing
         self._nothing: dict[int, str] = {}  # reductions of what depends on a missing gradient
-        self._captured = iter(
-            [_captured(library, x, m) for x, m in zip(recording.captured, recording.made, strict=True)]
-        )
+        self._captured = map(known, recording.captured)
         self._formulas: list[Any] = []
         self._known: list[int] = []
         for entry in recording.operations:
@@ -170,10 +171,6 @@ class _Values:
 
     def _number(self, key: Any) -> int:
         return self._table.setdefault(key, len(self._table))
-
-
-def _captured(library: Backend, x: Any, made: bool) -> Any:
-    return library.to_numpy(x).tobytes() if made else id(x)
 
 
 # -- what is left out ------------------------------------------------------------------------------------------

@@ -117,7 +117,6 @@ class Recorder:
         self._arrays = arrays
         self.stop: str | None = None
         self._values = Values(self.backend, leaves)
-        self.made: list[Any] = []  # arrays that functions of the library made of nothing that is recorded
         self._dtypes: list[Any] = []
         self._ids: dict[str, int] = {}
         self._kinds: dict[Any, tuple[Any, int]] = {}
@@ -294,6 +293,9 @@ class Recorder:
                     continue
                 x = self.operand(x)
                 args = (*args[:i], x, *args[i + 1 :])
+                if type(x) in _NUMBERS:  # of NumPy, among another library's arrays
+                    sigs.append(_NUMBERS[type(x)])
+                    continue
             sigs.append(x.sig)
             plain = plain and x.plain
             if shape is None:
@@ -424,10 +426,7 @@ class Recorder:
             return x if dtype is None else self._cast("astype", x, dtype)
         if _holds(self.kind, x):
             raise NotRecordable("asarray of several recorded values")
-        found = self.library.asarray(x, dtype=dtype, device=device, copy=copy)
-        if type(x) in (*_NUMBERS, list, tuple):
-            self.made.append(found)
-        return found
+        return self.library.asarray(x, dtype=dtype, device=device, copy=copy)
 
     # -- the same entries in another shape -----------------------------------------------------------------
 
@@ -552,10 +551,8 @@ class Recorder:
         real = getattr(self.library, name)
         if name in ("linalg", "fft"):
             return _Part(self, name)
-        if not callable(real) or isinstance(real, type):
+        if not callable(real) or isinstance(real, type) or name in words.CREATION:
             return real
-        if name in words.CREATION - {"from_dlpack"}:
-            return self._creator(real)
         return self._inquiry(real) if name in _INQUIRIES else self.between_kernels(name, real)
 
     def _elementwise_word(self, name: str) -> Callable[..., Any]:
@@ -571,16 +568,6 @@ class Recorder:
             return getattr(self.library, name)(*self.plainly(args))
 
         return function
-
-    def _creator(self, real: Callable[..., Any]) -> Callable[..., Any]:
-        """A function that makes an array of nothing that is recorded: the same one in each step."""
-
-        def created(*args: Any, **options: Any) -> Any:
-            found = real(*self.plainly(args), **self.plainly(options))
-            self.made.append(found)
-            return found
-
-        return created
 
     def _inquiry(self, real: Callable[..., Any]) -> Callable[..., Any]:
         """A question about dtypes or shapes."""
@@ -644,9 +631,7 @@ class RecordingBackend(Backend):
     def counter(self, like: Any) -> Any:
         del like
         xp = self._recorder.library
-        zero = xp.zeros((), dtype=xp.int32)
-        self._recorder.made.append(zero)
-        return self.receive(zero)
+        return self.receive(xp.zeros((), dtype=xp.int32))
 
     def each_leaf(
         self, rows: Sequence[tuple[Any, ...]], look: Callable[..., Any], work: Callable[..., Any]

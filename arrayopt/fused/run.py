@@ -298,7 +298,7 @@ class InKernels(Way):
         return (
             [x.shape for x in fresh] == self._shapes
             and [x.dtype for x in fresh] == self._dtypes
-            and (library.places_of(fresh) == kept.places or super().fits(leaves))
+            and library.devices_of(fresh) == self._devices
             and all([_fits(leaves[i], kind) for i, kind in self._others])
         )
 
@@ -327,7 +327,9 @@ class InKernels(Way):
 
     def is_steady(self, other: InKernels) -> bool:
         """Whether another recording meets the same numbers and arrays."""
-        return self._print is not None and other._print is not None and steady(self._print, other._print)
+        assert self.library is not None
+        prints = self._print, other._print
+        return prints[0] is not None and prints[1] is not None and steady(self.library, prints[0], prints[1])
 
     def record_whole(self, leaves: list[Any]) -> bool:
         """Records a step as if all gradients were there, also those that are None; False if it cannot be."""
@@ -549,7 +551,6 @@ class _Kept:
         assert library is not None
         arrays = [leaves[i] for i in places]
         self.same = library.watch(arrays)
-        self.places = library.places_of([leaves[i] for i in fresh if leaves[i] is not None])
         self.layouts = [library.layout(x) for x in arrays]
         known = {i: layout for i, layout in zip(places, self.layouts, strict=True) if layout is not None}
         self.ranges = Ranges(known.items())

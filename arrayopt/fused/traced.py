@@ -248,34 +248,34 @@ class Traced:
         self._stopped(_WRITTEN)[recorder.plainly(key)] = recorder.plainly(value)
 
     def __iadd__(self, other: Any) -> Any:
-        return operator.iadd(self._stopped(_WRITTEN), self.recorder.plainly(other))
+        return _in_place.iadd(self._stopped(_WRITTEN), self.recorder.plainly(other))
 
     def __isub__(self, other: Any) -> Any:
-        return operator.isub(self._stopped(_WRITTEN), self.recorder.plainly(other))
+        return _in_place.isub(self._stopped(_WRITTEN), self.recorder.plainly(other))
 
     def __imul__(self, other: Any) -> Any:
-        return operator.imul(self._stopped(_WRITTEN), self.recorder.plainly(other))
+        return _in_place.imul(self._stopped(_WRITTEN), self.recorder.plainly(other))
 
     def __itruediv__(self, other: Any) -> Any:
-        return operator.itruediv(self._stopped(_WRITTEN), self.recorder.plainly(other))
+        return _in_place.itruediv(self._stopped(_WRITTEN), self.recorder.plainly(other))
 
     def __ifloordiv__(self, other: Any) -> Any:
-        return operator.ifloordiv(self._stopped(_WRITTEN), self.recorder.plainly(other))
+        return _in_place.ifloordiv(self._stopped(_WRITTEN), self.recorder.plainly(other))
 
     def __imod__(self, other: Any) -> Any:
-        return operator.imod(self._stopped(_WRITTEN), self.recorder.plainly(other))
+        return _in_place.imod(self._stopped(_WRITTEN), self.recorder.plainly(other))
 
     def __ipow__(self, other: Any) -> Any:
-        return operator.ipow(self._stopped(_WRITTEN), self.recorder.plainly(other))
+        return _in_place.ipow(self._stopped(_WRITTEN), self.recorder.plainly(other))
 
     def __iand__(self, other: Any) -> Any:
-        return operator.iand(self._stopped(_WRITTEN), self.recorder.plainly(other))
+        return _in_place.iand(self._stopped(_WRITTEN), self.recorder.plainly(other))
 
     def __ior__(self, other: Any) -> Any:
-        return operator.ior(self._stopped(_WRITTEN), self.recorder.plainly(other))
+        return _in_place.ior(self._stopped(_WRITTEN), self.recorder.plainly(other))
 
     def __ixor__(self, other: Any) -> Any:
-        return operator.ixor(self._stopped(_WRITTEN), self.recorder.plainly(other))
+        return _in_place.ixor(self._stopped(_WRITTEN), self.recorder.plainly(other))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         found: Any = self._stopped("an array is handed to NumPy")
@@ -313,5 +313,6 @@ class _Ufunc:
         return self._function(*args, **options)
 
 
+_in_place: Any = operator  # these have no full types
 _VALUE = "the value of an array is asked for"
 _WRITTEN = "an array is written to"

@@ -135,9 +135,6 @@ class TorchBackend(Backend):
     def devices_of(self, xs: Sequence[Any]) -> list[Any]:
         return [x.device for x in xs]
 
-    def places_of(self, xs: Sequence[Any]) -> list[Any]:
-        return list(map(self.torch.Tensor.get_device, xs))
-
     def plain(self, x: Any) -> Any:
         torch = self.torch
         if not self.is_plain_kind(x) or x.layout != torch.strided or not _has_memory(x):
