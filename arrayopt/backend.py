@@ -120,6 +120,10 @@ class Backend:
         del x
         return None
 
+    def span(self, x: Any) -> Layout | None:
+        """How ``x`` lies in memory, also if it is of a subclass; None if it has none of its own."""
+        return self.layout(x)
+
     def unusual(self, xs: Sequence[Any]) -> Any:
         """Some array among these that has no layout; None if all have one."""
         return next((x for x in xs if self.layout(x) is None), None)

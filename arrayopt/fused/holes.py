@@ -15,7 +15,7 @@ from arrayopt.backend import Backend
 from arrayopt.fused import words
 from arrayopt.fused.compare import Print
 from arrayopt.fused.plan import Trees, hollow
-from arrayopt.fused.program import Schedule, Site
+from arrayopt.fused.program import Program, Schedule
 from arrayopt.tree.align import StructureError, places
 from arrayopt.tree.structure import flatten
 
@@ -187,15 +187,16 @@ def owners(schedule: Schedule, gradients: range) -> bool:
     nobody: frozenset[int] = frozenset()
     for stage in schedule.stages:
         for launch in stage.launches:
-            loads = len(launch.program.loads)
-            launch.owners = []
+            depends, launch.owners = _loads_of_stores(launch.program), []
             for site in launch.sites:
-                found = nobody.union(*[taint.get(a, nobody) for a in site.arrays[:loads]])
-                if len(found) > 1 or (not found and _stores_to_leaves(schedule, launch.program, site)):
+                given = [taint.get(a, nobody) for a in site.arrays]
+                stored = [(site.arrays[a], nobody.union(*[given[k] for k in loads])) for a, loads in depends]
+                found = nobody.union(*[owner for _, owner in stored], *given[: len(launch.program.loads)])
+                to_leaves = [owner for a, owner in stored if a < schedule.leaves]
+                if len(found) > 1 or nobody in to_leaves or (found and nobody in [owner for _, owner in stored]):
                     return False
                 launch.owners.append(next(iter(found), None))
-                written = [a for _, a, _ in (*launch.program.stores, *launch.program.folds)]
-                taint.update({site.arrays[a]: found for a in written if site.arrays[a] >= schedule.leaves})
+                taint.update(stored)
         for run in stage.runs:
             found = nobody.union(*[taint.get(p, nobody) for what, p, _ in run.values.values() if what == "array"])
             if len(found) > 1 or (found and run.numbers):
@@ -206,5 +207,9 @@ def owners(schedule: Schedule, gradients: range) -> bool:
     return True
 
 
-def _stores_to_leaves(schedule: Schedule, program: Any, site: Site) -> bool:
-    return any([site.arrays[a] < schedule.leaves for _, a, _ in program.stores])
+def _loads_of_stores(program: Program) -> list[tuple[int, frozenset[int]]]:
+    """For each array that a program stores or sums to, the loads that it depends on."""
+    found = [frozenset({k}) for k in range(len(program.loads))]
+    for _, _, args in program.code:
+        found.append(frozenset[int]().union(*[found[a] for a in args if a >= 0]))
+    return [(array, found[value]) for value, array, _ in (*program.stores, *program.folds)]

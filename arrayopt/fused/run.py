@@ -135,6 +135,8 @@ class Whole(Way):
                 if any([x.is_deleted() for x in leaves if hasattr(x, "is_deleted")]):
                     raise
                 again: tuple[Any, Any] = self._step(params, state, grads, extra)
+                if "donate" in str(error):  # two arrays over one buffer, which only XLA sees
+                    return again
                 text = str(error).split("\n")[0]
                 self._run_eagerly(f"it cannot be compiled: {type(error).__name__}: {text}; {stopping_line(error)}")
                 return again
@@ -206,7 +208,7 @@ class Eagerly(Way):
         """Of the donated arrays; empty if the library does not write in place."""
         found: dict[int, Layout] = {}
         for p in self.donated:
-            layout = self._home(leaves[p]).layout(leaves[p]) if is_array(leaves[p]) else None
+            layout = self._home(leaves[p]).span(leaves[p]) if is_array(leaves[p]) else None
             if layout is not None:
                 found[p] = layout
         check_writable(self.names, self.library, leaves, found, Ranges(found.items()))
@@ -217,7 +219,7 @@ class Eagerly(Way):
         fits = [_same_kind(new, old) and self._home(old).can_assign(old) for new, old in zip(news, olds, strict=True)]
         for i, (new, old) in enumerate(zip(news, olds, strict=True)):
             if new is not old and is_array(new):
-                layout = self._home(new).layout(new)
+                layout = self._home(new).span(new)
                 if ranges.touches(layout) if layout is not None else fits[i]:
                     news[i] = self._home(new).copy(new)  # it would change under our hands
         with uninterrupted():
@@ -475,12 +477,19 @@ class InKernels(Way):
         fresh = [leaves[i] for i in self._fresh if i not in missing] if missing else self._all_fresh(leaves)
         if kept.plain and library.all_plain(fresh) and not any([self._is_view(x) for x in self._odd(fresh, missing)]):
             addresses = self._addresses(fresh, missing)
-            if addresses == kept.clear:
-                return Spots(self._blank, kept, addresses, True)
-            if len(missing) == addresses.count(0) and not kept.ranges.touched(addresses, self._lengths):
-                kept.clear = addresses
-                return Spots(self._blank, kept, addresses, True)
+            if self._lie_somewhere(addresses, missing):
+                if addresses != kept.clear and not kept.ranges.touched(addresses, self._lengths):
+                    kept.clear = addresses
+                if addresses == kept.clear:
+                    return Spots(self._blank, kept, addresses, True)
         return self._all_spots(leaves, kept, missing)
+
+    def _lie_somewhere(self, addresses: list[int], missing: frozenset[int]) -> bool:
+        """Whether all gradients that are there have memory: it may have been freed."""
+        if 0 not in addresses:
+            return True
+        lost = [i for i, at, n in zip(self._fresh, addresses, self._lengths, strict=True) if n and not at]
+        return missing.issuperset(lost)
 
     def _odd(self, fresh: Sequence[Any], missing: frozenset[int]) -> list[Any]:
         """The gradients that may be contiguous and yet no plain memory: those of one entry, and complex ones."""
@@ -573,8 +582,15 @@ def check_writable(
                 f"fused_step: {names.path(p)} must have a place in memory for each entry; got one that is expanded."
             )
     for a, b in map(sorted, ranges.overlapping()):
-        if library is None or library.shares_memory(leaves[a], leaves[b]):
+        if _share(library, leaves[a], leaves[b]):
             raise ValueError(
                 f"fused_step: {names.path(a)} and {names.path(b)} share memory, and both are updated in place. Keep "
                 f"one of them in the tree, or a copy."
             )
+
+
+def _share(library: Backend | None, x: Any, y: Any) -> bool:
+    """Whether two arrays whose ranges overlap have an entry in common."""
+    if library is None and not same_library(x, y):
+        return True
+    return (library or backend(x)).shares_memory(x, y)

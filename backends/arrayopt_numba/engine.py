@@ -224,7 +224,7 @@ class _Bound:
         block[starts[1] : starts[2]] = table.reshape(-1)
         numbers = block.view(np.float64)
         if rows:
-            numbers[starts[2] : starts[3]] = np.array(scalars, dtype=np.float64)[self.rows.reshape(-1)]
+            numbers[starts[2] : starts[3]] = _real(scalars)[self.rows.reshape(-1)]
         self._on_threads(at, counters, len(tasks), (block, table, tasks))
         if along is not None:
             along.end()
@@ -262,6 +262,14 @@ class _Bound:
             for site, x in zip(tasks[starts, 0].tolist(), whole.tolist(), strict=True):
                 found[site].append(bool(x) if self.program.dtype(value) == "bool" else x)
         return found
+
+
+def _real(scalars: list[Any]) -> npt.NDArray[np.float64]:
+    """The scalars of a stage; complex ones are those of other kernels, by the library."""
+    try:
+        return np.array(scalars, dtype=np.float64)
+    except TypeError:
+        return np.array([0.0 if isinstance(x, complex) else x for x in scalars], dtype=np.float64)
 
 
 def _without(tasks: Ints, sites: list[int]) -> Ints:

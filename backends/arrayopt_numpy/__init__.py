@@ -48,6 +48,11 @@ class NumpyBackend(Backend):
         strides = None if flags.c_contiguous else x.strides
         return Layout(self.addresses([x])[0], x.shape, dtype, strides, dtype.itemsize, flags.writeable)
 
+    def span(self, x: Any) -> Layout | None:
+        import numpy as np
+
+        return self.layout(np.ndarray.view(x, np.ndarray)) if isinstance(x, np.ndarray) else None
+
     def unusual(self, xs: Sequence[Any]) -> Any:
         import numpy as np
 

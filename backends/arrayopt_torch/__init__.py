@@ -103,8 +103,9 @@ class TorchBackend(Backend):
         return list(map(self.torch.Tensor.data_ptr, xs))
 
     def all_plain(self, xs: Sequence[Any]) -> bool:
+        tensor = self.torch.Tensor
         try:
-            return all(map(self.torch.Tensor.is_contiguous, xs))
+            return all(map(tensor.is_contiguous, xs)) and not any(map(tensor.is_neg, xs))
         except (RuntimeError, NotImplementedError):  # one is sparse
             return False
 
@@ -180,7 +181,7 @@ class TorchBackend(Backend):
 def _has_memory(x: Any) -> bool:
     """Not on ``meta``, not freed, not within ``torch.func``."""
     try:
-        return x.device.type != "meta" and (x.data_ptr() != 0 or x.numel() == 0)
+        return bool(x.device.type != "meta" and (x.data_ptr() != 0 or x.numel() == 0))
     except RuntimeError:
         return False
 
