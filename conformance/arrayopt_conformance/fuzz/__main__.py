@@ -88,8 +88,8 @@ def _batch(told: Any) -> int:
         once = settings(
             max_examples=told.cases, phases=[Phase.generate], database=None, deadline=None, suppress_health_check=slow
         )
-        run: Any = seed(told.seed)(once(given(_strategy(told))(one)))
-        run()
+        seeded: Any = seed(told.seed)
+        seeded(once(given(_strategy(told))(one)))()
     return 0
 
 

@@ -70,11 +70,8 @@ def host(x: Any) -> Any:
     """A leaf as an array of NumPy; what is no array, or has no values, as it is."""
     if is_tensor(x):
         return _of_tensor(x)
-    if isinstance(x, np.ma.MaskedArray):
-        masked: Any = x
-        return np.asarray(masked.filled(12345))
     if is_array(x):
-        found: Any = np.array(x)
+        found: Any = np.array(x)  # of a masked one what is beneath the mask, which arithmetic leaves as it was
         return found.astype(np.float32) if found.dtype.name == "bfloat16" else found
     return x
 
