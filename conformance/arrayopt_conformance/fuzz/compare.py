@@ -224,7 +224,7 @@ def kin(ours: Exception, theirs: Exception) -> bool:
     return isinstance(ours, (TypeError, ValueError)) and not any([word in str(ours) for word in _OBSCURE])
 
 
-_OBSCURE = ("NoneType", "expected", "positional argument", "unpack", "INVALID_ARGUMENT", "data is NULL", "argument 1")
+_OBSCURE = ("NoneType", "expected", "positional argument", "unpack", "INVALID_ARGUMENT", "data is NULL")
 """What stands in messages of Python, of XLA or of NumPy's C code that help nobody."""
 
 
