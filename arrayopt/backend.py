@@ -87,6 +87,13 @@ class Backend:
             look(*row)
         return [work(*row) for row in rows]
 
+    def cond(self, condition: Any, then: Callable[[], Any], otherwise: Callable[[], Any]) -> Any:
+        """``then()`` if a 0-d condition holds, else ``otherwise()``: here both are computed, and one is selected.
+
+        A library that can tell without waiting for the value computes only that one.
+        """
+        return self.xp.where(condition, then(), otherwise())
+
     def receive(self, x: Any) -> Array:
         """An array that a rule holds, as it can meet the arrays of an update."""
         return cast(Array, x)
@@ -126,7 +133,7 @@ class Backend:
         return all([layout is not None and layout.strides is None for layout in map(self.layout, xs)])
 
     def watch(self, xs: Sequence[Any]) -> Callable[[Sequence[Any]], bool]:
-        """A question for later steps: whether arrays lie where these do, with the same shapes and dtypes, as writable.
+        """A question for later steps: whether arrays lie where these do, of the same shapes and dtypes, writable.
 
         Args:
           xs: arrays of the library; as many, of the same types, will be asked about. They are not kept alive.

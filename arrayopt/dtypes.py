@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from arrayopt.types import DType
@@ -9,6 +10,13 @@ from arrayopt.types import DType
 REALS = ("float16", "bfloat16", "float32", "float64")
 COMPLEX = ("complex64", "complex128")
 _DOUBLE = frozenset({"float64", "complex128"})
+_GREATEST = {
+    "float16": 65504.0,
+    "bfloat16": 2.0**128 - 2.0**120,
+    "float32": 2.0**128 - 2.0**104,
+    "float64": sys.float_info.max,
+}
+_SUMMABLE = {"float16": 2.0**12, "bfloat16": 2.0**124, "float32": 2.0**124, "float64": 2.0**1020}
 _names: dict[tuple[type[Any], Any], str] = {}  # by type too: equal hashes of two libraries' dtypes must not meet
 
 
@@ -82,6 +90,16 @@ def widened(dtype: DType, double: bool = False) -> str:
 def real_part(dtype: DType) -> str:
     """The dtype of ``abs(x)``."""
     return {"complex64": "float32", "complex128": "float64"}.get(name(dtype), name(dtype))
+
+
+def greatest(dtype: DType) -> float:
+    """The greatest finite number of a real dtype, or of the parts of a complex one."""
+    return _GREATEST[real_part(dtype)]
+
+
+def summable(dtype: DType) -> float:
+    """A power of two of which a few can be added up and divided without overflow."""
+    return _SUMMABLE[real_part(dtype)]
 
 
 def slot(wanted: DType, leaf: DType) -> str:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from arrayopt import dtypes
 from arrayopt.dispatch import backend, backend_named, is_array, library, namespace, same_library
+from arrayopt.numerics import in_range
 from arrayopt.tree.align import places
 from arrayopt.tree.structure import Spec, flatten
 from arrayopt.types import Array, DType, Params, Tree, Updates
@@ -163,7 +164,8 @@ def _on_leaf(
     out = formula(*wide, **words.of(site, g, double), **reads)
     news = out if slots else [out]
     update = settled(hand_on(_shaped(site, news[0], g), dtypes.slot(g.dtype, news[0].dtype)))  # complex, if that is
-    kept = [settled(cast(*_storable(site, new, old))) for new, old in zip(news[1:], slots, strict=True)]
+    narrow = remembered if site.holder == "state" else cast
+    kept = [settled(narrow(*_storable(site, new, old))) for new, old in zip(news[1:], slots, strict=True)]
     return [_apart(update, kept), *kept]
 
 
@@ -209,6 +211,13 @@ def cast(x: Array, kind: str) -> Array:
 def hand_on(x: Array, kind: str) -> Array:
     """``x`` in the dtype of that name, for the next link of a chain."""
     return x if dtypes.name(x.dtype) == kind else backend(x).hand_on(x, backend(x).dtype(kind))
+
+
+def remembered(x: Array, kind: str) -> Array:
+    """``x`` in the dtype of a slot: what a narrower one cannot hold becomes its greatest number, not infinite."""
+    if dtypes.greatest(kind) < dtypes.greatest(x.dtype):
+        x = in_range(x, x, kind)
+    return cast(x, kind)
 
 
 def _scalar(site: Site, name: str, value: Any, g: Array, kind: str) -> Any:

@@ -7,14 +7,15 @@ them a formula uses operators only. Statistics kept over steps come last: `ema`,
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple, TypeVar, cast
 
 from arrayopt import dtypes
 from arrayopt.answers import asked, described, stepping
 from arrayopt.counts import bare
 from arrayopt.dispatch import backend, is_array, is_recorded, namespace
-from arrayopt.types import Array, Scalar, ScalarOrSchedule
+from arrayopt.types import Array, DType, Scalar, ScalarOrSchedule
 
 X = TypeVar("X")  # a number or an array
 
@@ -111,10 +112,37 @@ def limit(x: Array, bound: Scalar) -> Array:
     """x brought to a magnitude of at most ``bound``: clipped to [−bound, bound]; complex x keeps its phase."""
     if not dtypes.is_complex(x.dtype):
         return namespace(x).clip(x, -bound, bound)
-    size = magnitude(x)
-    within = size <= bound
-    divisor = where(within, 1.0, size)  # no 0 / 0, not even where it is not selected
-    return cast(Array, where(within, x, x * (bound / divisor)))
+    half = magnitude(0.5 * x)  # |x| itself may overflow
+    within = half <= 0.5 * bound
+    divisor = where(within, 1.0, half)  # no 0 / 0, not even where it is not selected
+    return cast(Array, where(within, x, x * (0.5 * bound / divisor)))
+
+
+def held(g: Array, order: int = 2, count: int = 1) -> Array:
+    """g brought to a magnitude whose power is far from overflow: for a square 2⁶² in float32, 2⁵¹⁰ in float64.
+
+    So a gradient whose square would overflow counts as one whose square does not quite. Where g is not finite, the
+    result is NaN.
+
+    Args:
+      g: a gradient.
+      order: of the power.
+      count: how many such powers are to be added up.
+    """
+    return limit(g, (dtypes.summable(g.dtype) / count) ** (1 / order)) + (g - g)
+
+
+def in_range(x: Array, g: Array, dtype: DType | None = None) -> Array:
+    """x, where it overflows the greatest number of a dtype (its own by default); NaN where g is not finite.
+
+    Args:
+      x: made of g; a complex x comes back as it is.
+      g: what may be infinite itself, and is to show then.
+      dtype: that x is to be stored in, or its name.
+    """
+    if dtypes.is_complex(x.dtype):
+        return x
+    return limit(x, dtypes.greatest(x.dtype if dtype is None else dtype)) + (g - g)
 
 
 # -- leafwise words: they look at a whole leaf -------------------------------------------------------------
@@ -132,8 +160,94 @@ def mean(x: Array, axis: int | None = None, keepdims: bool = False) -> Array:
 
 
 def rms(x: Array) -> Array:
-    """The root of the mean square of a leaf, a real scalar."""
-    return sqrt(mean(abs2(x)))
+    """The root of the mean square of a leaf, a real scalar; right also where squares leave the range."""
+    divisor, rest = length([x])
+    return _as(divisor / math.sqrt(max(math.prod(x.shape), 1)) * rest, dtypes.real_part(dtypes.widened(x.dtype)))
+
+
+def quick_rms(x: Array) -> Array:
+    """The same in one pass also where there are no doubles: entries are `held` then. NaN if one is not finite."""
+    kind = _kind([x])
+    wide = _as(x, dtypes.widened(x.dtype, kind == "float64"))
+    if dtypes.is_double(x.dtype) or not dtypes.is_double(kind):
+        return _root(mean(abs2(held(wide, count=max(math.prod(x.shape), 1)))))
+    found = _as(_root(mean(abs2(wide))), dtypes.real_part(dtypes.widened(x.dtype)))
+    return found + (found - found)
+
+
+def _kind(xs: Sequence[Array]) -> str:
+    """The real dtype that squares are formed in: double, where the library has it."""
+    double = any([dtypes.is_double(x.dtype) for x in xs]) or dtypes.is_double(backend(xs[0]).wide())
+    return "float64" if double else "float32"
+
+
+class _Range(NamedTuple):
+    """Where a sum of squares may be trusted, and by what to multiply before squaring where it may not."""
+
+    low: float
+    high: float
+    up: float
+    down: float
+    most: float  # what is greater, times ``up``, was large enough as it was: it is cut off lest it overflow
+
+
+_RANGES = {
+    "float32": _Range(2.0**-100, 2.0**124, 2.0**95, 2.0**-85, 2.0**60),
+    "float64": _Range(2.0**-900, 2.0**1020, 2.0**600, 2.0**-600, 2.0**480),
+}
+
+
+def length(xs: Sequence[Array]) -> tuple[Array, Array]:
+    """The Euclidean norm of the entries of arrays together, as a product of two 0-d arrays that are in range.
+
+    Squares are summed in double where the library has it; what is double itself, or cannot be, is squared again in
+    another scale where the sum left the range.
+
+    Returns:
+      ``divisor, rest``: the norm is their product, which may overflow. Usually the rest is 1.
+    """
+    kind = _kind(xs)
+    wide = [_as(x, dtypes.widened(x.dtype, kind == "float64")) for x in xs]
+    if kind == "float64" and not any([dtypes.is_double(x.dtype) for x in xs]):
+        root = _root(_square(wide))
+        divisor = at_most(at_least(root, 2.0**-100), 2.0**100)
+        return divisor, root / divisor
+    return _ranged(wide)
+
+
+def _ranged(xs: list[Array]) -> tuple[Array, Array]:
+    """The same where the sum of squares may leave the range. One more pass then, where the library can tell."""
+    plain, cond = _square(xs), backend(xs[0]).cond
+    low, high, up, down, most = _RANGES[dtypes.name(plain.dtype)]
+    is_small, is_large = plain < low * sum([math.prod(x.shape) for x in xs]), plain > high
+    one = namespace(plain).ones_like(plain)
+
+    def inner() -> Array:
+        return cast(Array, cond(is_small, partial(_square, xs, up, most), lambda: plain))
+
+    root = _root(cast(Array, cond(is_large, partial(_square, xs, down), inner)))
+    scale = where(is_large, one / down, where(is_small, one / up, one))
+    is_odd = is_large | is_small
+    return where(is_odd, scale, root), where(is_odd, root, one)
+
+
+def _square(xs: Sequence[Array], factor: float = 1.0, most: float | None = None) -> Array:
+    """Σ |x|² over all arrays, of the entries times a factor, and cut off at a magnitude if one is given."""
+    scaled = xs if factor == 1 else [factor * x for x in xs]
+    first, *others = [total(abs2(x if most is None else limit(x, most))) for x in scaled]
+    for other in others:
+        first = first + other
+    return first
+
+
+def _root(square: Array) -> Array:
+    """√x, its derivative at 0 being 0."""
+    is_positive = square > 0
+    return cast(Array, where(is_positive, sqrt(where(is_positive, square, 1.0)), square))
+
+
+def _as(x: Array, kind: str) -> Array:
+    return x if dtypes.name(x.dtype) == kind else namespace(x).astype(x, backend(x).dtype(kind))
 
 
 def spread(x: Array, axis: int) -> Array:
@@ -147,12 +261,24 @@ def spread(x: Array, axis: int) -> Array:
 def ema(m: Array, x: Array, b: Scalar) -> Array:
     """One step of the exponential moving average b·m + (1 − b)·x.
 
-    A number b is used once, as the share of the nearer end: then a constant x is a fixed point in every precision,
-    which b·m + (1 − b)·x with two rounded weights is not; and at b = 0 the result is x itself.
+    Only one of the weights is used, the share of the farther end: then a constant x is a fixed point in every
+    precision, which b·m + (1 − b)·x with two rounded weights is not; and at b = 0 the result is x itself. The
+    difference x − m must be in range, as it is for a gradient that is `held`.
     """
-    if not _is_number(b):
-        return b * m + (1 - b) * x
-    return m + (1 - b) * (x - m) if b >= 0.5 else x + b * (m - x)
+    end, share = _nearer(m, x, b)
+    return end + share * (x - m)
+
+
+def wide_ema(m: Array, x: Array, b: Scalar) -> Array:
+    """The same for any x and m: each is weighed before the difference is taken, which could overflow."""
+    end, share = _nearer(m, x, b)
+    return end + (share * x - share * m)
+
+
+def _nearer(m: Array, x: Array, b: Scalar) -> tuple[Array, Scalar]:
+    """The end that has the greater weight, and the share of x − m to be added to it."""
+    slow = b >= 0.5
+    return where(slow, m, x), where(slow, 1 - b, -b)
 
 
 def unbias(m: Array, b: Scalar, t: Scalar) -> Array:
@@ -162,7 +288,8 @@ def unbias(m: Array, b: Scalar, t: Scalar) -> Array:
 
 def decayed(b: Scalar, t: Scalar) -> Scalar:
     """1 − bᵗ, as −expm1(t·log b): the plain form loses half its digits when b is near 1."""
-    return -expm1(t * log(b))
+    is_zero = b == 0  # its logarithm is never taken: libraries warn
+    return cast(Scalar, where(is_zero, 1.0, -expm1(t * log(where(is_zero, 1.0, b)))))
 
 
 def safe_increment(count: Any) -> Any:

@@ -1,7 +1,7 @@
 """Whether two recordings of a step are of the same step.
 
-What `update` does may depend on more than its arguments: on a generator of random numbers, on a counter of its own. Then
-a recording holds for the call it was made in, and for no other. Two recordings show it.
+What `update` does may depend on more than its arguments: on a generator of random numbers, on a counter of its own.
+Then a recording holds for the call it was made in, and for no other. Two recordings show it.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ class CompiledStep(Protocol):
     """A step on trees of one structure, as the library itself has compiled it."""
 
     def leaves_of(self, given: tuple[Any, ...]) -> list[Any] | None:
-        """The leaves of parameters, gradients, state and extra arguments, if they are as in the first step; or None."""
+        """The leaves of all arguments, in its own order, if they are as in the first step; or None."""
         ...
 
     def run(self, params: Any, grads: Any, state: Any, extra: dict[str, Any]) -> tuple[tuple[Any, Any], str | None]:

@@ -1,8 +1,8 @@
 """Steps in which some parameters have no gradient, without a recording for each set of them.
 
 Where what becomes of a parameter depends on its own gradient and on sums over all of them, a parameter without one is
-left out of the kernels of the step in which all have one: its arrays stay as they are, and to the sums it adds nothing.
-Whether that is so is seen by comparing two recordings, in which not the same gradients are None.
+left out of the kernels of the step in which all have one: its arrays stay as they are, and to the sums it adds
+nothing. Whether that is so is seen by comparing recordings in which not the same gradients are None.
 """
 
 from __future__ import annotations
@@ -70,6 +70,19 @@ def filled(given: Trees) -> Filled | None:
 # -- whether it is so ------------------------------------------------------------------------------------------
 
 
+def steady(one: Print, other: Print) -> bool:
+    """Whether two recordings with different gradients meet the same numbers and arrays: nothing in them is drawn."""
+    return _met(one) == _met(other)
+
+
+def _met(recording: Print) -> tuple[set[str], set[int]]:
+    texts = {x for entry in recording.operations for x in entry[4:] if isinstance(x, str)}
+    formulas = [entry[3] for entry in recording.operations if entry[0] == "formula" and isinstance(entry[3], tuple)]
+    texts |= {x for _, _, _, slots in formulas for x in slots if isinstance(x, str)}
+    held = [x for x, made in zip(recording.captured, recording.made, strict=True) if not made]
+    return texts, set(map(id, held))
+
+
 def agree(library: Backend, full: Print, some: Print, names: Sequence[int], missing: frozenset[int]) -> bool:
     """Whether a recording in which all gradients are there becomes another one by leaving parameters out.
 
@@ -101,7 +114,9 @@ class _Values:
         self.tainted: set[int] = set()
         self._table, self._names, self._missing = table, names, missing
         self._nothing: dict[int, str] = {}  # reductions of what depends on a missing gradient
-        self._captured = iter([_captured(library, x, m) for x, m in zip(recording.captured, recording.made, strict=True)])
+        self._captured = iter(
+            [_captured(library, x, m) for x, m in zip(recording.captured, recording.made, strict=True)]
+        )
         self._formulas: list[Any] = []
         self._known: list[int] = []
         for entry in recording.operations:

@@ -99,7 +99,15 @@ class _Lowering:
             node.attrs = None if node.op == "formula" else node.attrs
         kinds = [(tuple(x.shape), x.dtype) for _, x in self.captured]
         return Schedule(
-            self.leaves, self.buffers, self.numbers.kinds, self.captured, kinds, self.read, stages, finals, self.copied
+            self.leaves,
+            self.buffers,
+            self.numbers.kinds,
+            self.captured,
+            kinds,
+            self.read,
+            stages,
+            finals,
+            self.copied,
         )
 
     def _draft(self, s: int, found: list[Target]) -> Draft:

@@ -87,7 +87,7 @@ def _kind(x: Any) -> tuple[Any, ...]:
 
 
 def opaque(leaves: Sequence[Any]) -> Any:
-    """A leaf that is no array, no number and no constant: what it holds may be another thing in each step. Or None."""
+    """A leaf that is no array, number or constant, and may hold something else in each step; None if all are."""
     known = (*_NUMBERS, *IMMUTABLE)
     return next((x for x in leaves if type(x) not in known and not is_array(x)), None)
 

@@ -33,7 +33,7 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 def _word(method: Method) -> Method:
-    """A function of the library that a method of the recorder writes down; computed, once the recording has stopped."""
+    """A function of the library, written down by a method; computed, once the recording has stopped."""
     name = method.__name__
 
     @functools.wraps(method)
@@ -160,11 +160,14 @@ class Recorder:
         if self.stop is None and not options:
             if op in words.OPERATORS and len(args) == (1 if op in words.UNARY else 2):
                 return self.operator(op, *(args[::-1] if name.startswith("__r") else args))
-            if op and op not in words.OPERATORS and len(args) == (3 if op == "where" else 1 if op in words.UNARY else 2):
+            if (
+                op
+                and op not in words.OPERATORS
+                and len(args) == (3 if op == "where" else 1 if op in words.UNARY else 2)
+            ):
                 return getattr(self, op)(*args)
         self.stopped(NotRecordable(f"{function.__name__} is called outside of the Array API standard"))
-        found = function(*self.plainly(args), **self.plainly(options))
-        return found
+        return function(*self.plainly(args), **self.plainly(options))
 
     # -- formulas ------------------------------------------------------------------------------------------
 
@@ -253,7 +256,7 @@ class Recorder:
         return self._cast("astype", x, dtype), self._cast("astype", y, dtype)
 
     def _weak(self, x: Any, y: Any) -> Any:
-        """A Python number as an array of 16 bits or of whole numbers sees it, since kernels compute in wider registers."""
+        """A Python number as an array of 16 bits sees it, since kernels compute in wider registers."""
         if type(x) is not float or type(y) is not self.kind or y.sig < 0 or y.plain:
             return x
         dtype, _ = self._answer(("operator", "add", y.sig, -3))
@@ -614,7 +617,13 @@ class _Part:
         recorder = self._recorder
         if recorder.stop is None:
             x = recorder.operand(x)
-        if recorder.stop is None and ord == 2 and _is_whole(x, axis) and _can_join("sum", x) and not dtypes.is_complex(x.dtype):
+        if (
+            recorder.stop is None
+            and ord == 2
+            and _is_whole(x, axis)
+            and _can_join("sum", x)
+            and not dtypes.is_complex(x.dtype)
+        ):
             return recorder.sqrt(recorder.sum(x * x, keepdims=keepdims))
         return recorder.call("linalg.vector_norm", (x,), {"axis": axis, "keepdims": keepdims, "ord": ord})
 

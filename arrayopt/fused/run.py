@@ -14,7 +14,7 @@ from arrayopt.dispatch import backend, is_array, same_library
 from arrayopt.fused.blame import is_ours, stopping_line
 from arrayopt.fused.compare import Print, difference, fingerprint, kept_as_they_are
 from arrayopt.fused.engines import CompiledStep
-from arrayopt.fused.holes import agree, owners
+from arrayopt.fused.holes import agree, owners, steady
 from arrayopt.fused.plan import IMMUTABLE, Recording, Shape, Trees, device_of, hollow, recording
 from arrayopt.fused.program import Schedule
 from arrayopt.fused.runner import carry_out, uninterrupted
@@ -216,9 +216,10 @@ class Eagerly(Way):
         ranges = Ranges(layouts.items())
         fits = [_same_kind(new, old) and self._home(old).can_assign(old) for new, old in zip(news, olds, strict=True)]
         for i, (new, old) in enumerate(zip(news, olds, strict=True)):
-            layout = self._home(new).layout(new) if is_array(new) else None
-            if new is not old and layout is not None and ranges.touches(layout):
-                news[i] = self._home(new).copy(new)  # it would change under our hands
+            if new is not old and is_array(new):
+                layout = self._home(new).layout(new)
+                if ranges.touches(layout) if layout is not None else fits[i]:
+                    news[i] = self._home(new).copy(new)  # it would change under our hands
         with uninterrupted():
             for i, (new, old) in enumerate(zip(news, olds, strict=True)):
                 if fits[i]:
@@ -243,8 +244,8 @@ def _same_kind(new: Any, old: Any) -> bool:
 class InKernels(Way):
     """Recorded, and run by an engine of kernels.
 
-    It is recorded in the first step and once more in the second; each recording is that step's one run of the rule. If
-    the two are not the same, or something cannot be recorded, steps are run eagerly from then on.
+    It is recorded in the first step and once more in the second; each recording is that step's one run of the rule.
+    If the two are not the same, or something cannot be recorded, steps are run eagerly from then on.
 
     Args:
       engine: what runs the kernels.
@@ -261,7 +262,7 @@ class InKernels(Way):
         self._print: Print | None = None
         self._confirmed = False
         self._counters: frozenset[int] = frozenset()  # places where a counter is no number
-        self.fills = False  # whether a gradient may be None
+        self.fills: frozenset[int] = frozenset()  # the places of gradients that may be None
         donated = set(self.donated)
         arrays = [i for i, kind in enumerate(self.kinds) if kind[1] is not None]
         self._written = [i for i in arrays if i in donated]
@@ -303,31 +304,33 @@ class InKernels(Way):
 
     def _fits_with_holes(self, leaves: list[Any]) -> bool:
         """Whether they do but for gradients that are None, which this step has learnt to leave out."""
-        if not self.fills:
+        holes = self.fills
+        if not holes or all([leaves[i] is None for i in self.gradients]):  # rules look whether there is any gradient
             return False
-        holes = self.gradients
         pairs = enumerate(zip(leaves, self.kinds, strict=True))
         return all([_fits(x, kind) or (x is None and i in holes) for i, (x, kind) in pairs])
 
-    def learn(self, leaves: list[Any], some: InKernels, names: Sequence[int], missing: frozenset[int]) -> bool:
-        """Whether steps in which some gradients are None can be run as the others are, with those left out.
+    def learn(self, some: InKernels, names: Sequence[int], missing: frozenset[int]) -> bool:
+        """Whether steps without some gradients are the recorded one with those left out; later ones are run so then.
 
         Args:
-          leaves: of a step, None for a gradient that is.
-          some: steps with other gradients missing, which have been recorded.
-          names: for each leaf of theirs its place among ``leaves``.
-          missing: the places where they have none.
+          some: steps without them, which have been recorded.
+          names: for each leaf of theirs its place among the leaves here.
+          missing: the places of the gradients that they have not.
         """
         assert self.library is not None and some._print is not None
-        if self._print is None and not self._recorded_whole(leaves):
-            return False
         assert self._print is not None and self.schedule is not None
         can = agree(self.library, self._print, some._print, names, missing) and owners(self.schedule, self.gradients)
-        self.fills = self._confirmed = can
+        self.fills = self.fills | missing if can else frozenset()
+        self._confirmed = self._confirmed or can
         return can
 
-    def _recorded_whole(self, leaves: list[Any]) -> bool:
-        """Records a step as if all gradients were there; False if that cannot be."""
+    def is_steady(self, other: InKernels) -> bool:
+        """Whether another recording meets the same numbers and arrays."""
+        return self._print is not None and other._print is not None and steady(self._print, other._print)
+
+    def record_whole(self, leaves: list[Any]) -> bool:
+        """Records a step as if all gradients were there, also those that are None; False if it cannot be."""
         assert self.library is not None
         given = [Shape(*self.kinds[i][1:3]) if x is None else x for i, x in enumerate(leaves)]
         try:
@@ -461,7 +464,7 @@ class InKernels(Way):
         return {place: library.copy(x) for place, x, layout in held if layout is not None and ranges.touches(layout)}
 
     def _spots(self, leaves: list[Any], missing: frozenset[int]) -> Spots | None:
-        """Where all leaves lie; None if kernels cannot look at one. Donated arrays are looked up anew if they moved."""
+        """Where all leaves lie; None if kernels cannot look at one."""
         library = self.library
         assert library is not None
         kept: _Kept | None = getattr(self._last, "kept", None)
@@ -517,7 +520,7 @@ class InKernels(Way):
 
 
 def check_devices(trees: Trees, library: Backend) -> None:
-    """Raises ValueError if a gradient does not lie beside its parameter, where the library has arrays on one device."""
+    """Raises ValueError if a gradient does not lie on the device of its parameter."""
     a, b, _, _ = trees.counts
     if a != b or not any([library.can_assign(x) for x in trees.leaves[:a] if is_array(x)]):
         return

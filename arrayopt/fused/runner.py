@@ -57,7 +57,7 @@ def carry_out(
             for launch in stage.launches:
                 _note(launch, engine.launch(launch, arrays, spots, scalars), known)
             for run in [run for run in stage.runs if run.owner not in spots.missing]:
-                _call(run, backend, arrays, layouts, known)
+                _call(run, backend, arrays, layouts, known, like)
             for place in stage.dropped:
                 arrays[place] = layouts[place] = None
         for source, place in schedule.copied:
@@ -94,12 +94,14 @@ def _finish(schedule: Schedule, backend: Backend, arrays: list[Any], known: list
     return replaced
 
 
-def _call(run: Run, backend: Backend, arrays: list[Any], layouts: list[Any], known: list[Any]) -> None:
+def _call(run: Run, backend: Backend, arrays: list[Any], layouts: list[Any], known: list[Any], like: Any) -> None:
     def value(node: Traced) -> Any:
         what, place, dtype = run.values[id(node)]
         if what == "array":
             return backend.raw(arrays[place])
-        return backend.xp.reshape(backend.xp.asarray(known[place], dtype=backend.dtype(dtype)), node.shape)
+        number = backend.empty(node.shape, dtype, like)
+        backend.assign(number, known[place])
+        return number
 
     found = run.call.run(backend.xp, value)
     check_answers(run, found)
@@ -117,8 +119,8 @@ def check_answers(run: Run, found: Any) -> None:
         x = found if part is None else found[part]
         if tuple(x.shape) != node.shape or dtypes.name(x.dtype) != dtypes.name(node.dtype):
             raise Unforeseen(
-                f"it cannot be recorded: {run.call.path} answers {dtypes.name(x.dtype)} of shape {tuple(x.shape)} where "
-                f"{dtypes.name(node.dtype)} of shape {node.shape} was expected"
+                f"it cannot be recorded: {run.call.path} answers {dtypes.name(x.dtype)} of shape {tuple(x.shape)}, "
+                f"not {dtypes.name(node.dtype)} of shape {node.shape} as on small arrays"
             )
 
 

@@ -143,6 +143,8 @@ class FusedStep:
         """The same for trees that have not been met."""
         spread = filled(trees)
         family = None if spread is None else self._families.get(spread.key)
+        if spread is not None and len(spread.missing) == trees.counts[0]:
+            spread = family = None  # rules look whether there is any gradient at all: recorded for itself
         if spread is not None and family is not None and self._learnt(family, spread):
             assert family.serving is not None
             return family.serving, spread.trees.leaves
@@ -152,23 +154,33 @@ class FusedStep:
         return made, trees.leaves
 
     def _learnt(self, family: Family, spread: Filled) -> bool:
-        """Whether steps in which some gradients are None are run as those in which none is."""
-        serving = family.serving
-        if serving is not None or family.refused:
-            return serving is not None and serving.fits(spread.trees.leaves)
-        known = [(way, other) for way, other in family.known if way.is_recorded]
-        full = next((way for way, other in known if not other.missing), None)
-        some = next((entry for entry in known if entry[1].missing), None)
-        if some is None or (full is None and not spread.missing):
+        """Whether such steps are run as those in which no gradient is None.
+
+        For each gradient a step without it must have been recorded.
+        """
+        if family.serving is None and not family.refused:
+            self._find_whole(family, spread)
+        whole = family.serving
+        if whole is None or family.refused:
             return False
-        way = full or self._made(_completed(spread, some[1]))
-        family.refused = True
-        if isinstance(way, InKernels) and way.learn(spread.trees.leaves, some[0], some[1].names, some[1].missing):
-            family.serving, family.refused = way, False
-            for other, _ in family.known:
-                self._ways.pop(other.key, None)
-            family.known = []
-        return family.serving is not None and family.serving.fits(spread.trees.leaves)
+        for way, other in [(way, other) for way, other in family.known if way.is_recorded and other.missing]:
+            family.refused = family.refused or not whole.learn(way, other.names, other.missing)
+            self._ways.pop(way.key, None)
+        family.known = [(way, other) for way, other in family.known if not way.is_recorded]
+        return not family.refused and whole.fits(spread.trees.leaves)
+
+    def _find_whole(self, family: Family, spread: Filled) -> None:
+        """Steps in which no gradient is None: recorded as they came, or as if they had come."""
+        known = [(way, other) for way, other in family.known if way.is_recorded]
+        family.serving = next((way for way, other in known if not other.missing), None)
+        if family.serving is not None or len(known) < 2 or not spread.missing:
+            return
+        (first, other), (second, _), *_ = known
+        made = self._made(_completed(spread, other)) if first.is_steady(second) else None
+        if isinstance(made, InKernels) and made.record_whole(spread.trees.leaves):
+            family.serving = made
+        else:
+            family.refused = True
 
     def _made(self, trees: Trees) -> Way:
         library = library_of(trees.leaves)
@@ -212,5 +224,8 @@ def _why_not(trees: Trees, odd: Any, library: Backend) -> str | None:
     """What keeps trees from being recorded, whatever the rule; None if nothing does."""
     if odd is not None:
         return f"an argument is a {type(odd).__name__}, which may hold something else in each step"
+    a, b, _, _ = trees.counts
+    if any([type(x) in (int, float, complex) for x in trees.leaves[: a + b]]):
+        return "a parameter or a gradient is a Python number"
     strange = [x for x in trees.leaves if is_array(x) and not library.is_plain_kind(x)]
     return f"kernels cannot look at a {type(strange[0]).__name__}" if strange else None

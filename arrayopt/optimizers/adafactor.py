@@ -20,9 +20,23 @@ from arrayopt import checks
 from arrayopt.base import GradientTransformation, GradientTransformationExtraArgs, init_empty_state, remembering
 from arrayopt.dispatch import namespace
 from arrayopt.lift import check_scalar, counter, lift, parameters, zeros_slot
-from arrayopt.numerics import GREATEST, abs2, at, at_least, ema, mean, real, rms, safe_increment, spread, sqrt, total
+from arrayopt.numerics import (
+    GREATEST,
+    abs2,
+    at,
+    at_least,
+    ema,
+    held,
+    mean,
+    quick_rms,
+    real,
+    rms,
+    safe_increment,
+    spread,
+    sqrt,
+    total,
+)
 from arrayopt.transforms.accumulation import ema as averaged
-from arrayopt.transforms.clipping import clip_by_block_rms
 from arrayopt.transforms.combining import chain
 from arrayopt.transforms.decay import add_decayed_weights
 from arrayopt.transforms.scaling import scale, scale_by_learning_rate
@@ -50,8 +64,9 @@ def _factored(
     g: Array, v_row: Array, v_col: Array, v: Array, *, p: Array, d: Scalar, eps: Scalar, factored: bool, least: int
 ) -> tuple[Array, Array, Array, Array]:
     del p  # its shape was checked
-    square = abs2(g) + eps
     axes = _factored_axes(g.shape, factored, least)
+    g = held(g, count=g.shape[axes[0]] if axes else 1)
+    square = abs2(g) + eps
     if axes is None:
         v = ema(v, square, d)
         return g / sqrt(v), v_row, v_col, v
@@ -178,13 +193,27 @@ def scale_by_param_block_rms(min_scale: Scalar = 1e-3) -> GradientTransformation
     Source:
       Shazeer, Stern, 2018 (arXiv 1804.04235), section 8: Relative Step Size.
     """
-    who, least = checks.speaker(), checks.fixed("min_scale", min_scale, low=0.0)
+    return _link(_times_rms, True, min_scale=checks.fixed("min_scale", min_scale, low=0.0))
+
+
+def _link(formula: Callable[..., Any], with_params: bool, **scalars: Any) -> GradientTransformation:
+    """A formula of one leaf, without a state."""
+    who = checks.speaker()
 
     def update(updates: Updates, state: OptState, params: Params = None) -> tuple[Updates, OptState]:
-        checks.need_params(who, params)
-        return lift(who, _times_rms, updates, params=params, min_scale=least), state
+        if with_params:
+            checks.need_params(who, params)
+        return lift(who, formula, updates, params=params if with_params else None, **scalars), state
 
     return GradientTransformation(init_empty_state, update)
+
+
+def _within_quick_rms(g: Array, *, threshold: Scalar) -> Array:
+    return g / at_least(quick_rms(g) / threshold, 1.0)
+
+
+def _times_quick_rms(g: Array, *, p: Array, min_scale: Scalar) -> Array:
+    return g * at_least(quick_rms(p), min_scale)
 
 
 def adafactor(
@@ -249,11 +278,12 @@ def adafactor(
     kind = checks.slot_dtype("dtype_momentum", dtype_momentum)
     links: list[Any] = [scale_by_factored_rms(factored, decay_rate, offset, min_dim_size_to_factor, tiny)]
     if clipping_threshold is not None:
-        links.append(clip_by_block_rms(checks.fixed("clipping_threshold", clipping_threshold, above=0.0)))
+        threshold = checks.fixed("clipping_threshold", clipping_threshold, above=0.0)
+        links.append(_link(_within_quick_rms, False, threshold=threshold))
     if learning_rate is not None:
         links.append(scale_by_learning_rate(learning_rate, flip_sign=False))
     if checks.flag("multiply_by_parameter_scale", multiply_by_parameter_scale):
-        links.append(scale_by_param_block_rms())
+        links.append(_link(_times_quick_rms, True, min_scale=1e-3))
     if momentum is not None:
         rate = checks.decay("momentum", checks.fixed("momentum", momentum))
         links.append(averaged(cast(Scalar, rate), debias=False, accumulator_dtype=kind))

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from arrayopt import checks
 from arrayopt.base import GradientTransformation, GradientTransformationExtraArgs, remembering
 from arrayopt.lift import counter, lift, slots_like
-from arrayopt.numerics import abs2, at, ema, safe_increment, sqrt, unbias
+from arrayopt.numerics import abs2, at, ema, held, safe_increment, sqrt, unbias
 from arrayopt.transforms.combining import chain
 from arrayopt.transforms.decay import add_decayed_weights
 from arrayopt.transforms.scaling import scale_by_learning_rate
@@ -45,6 +45,7 @@ def _adam(
     eps_root: Scalar,
     nesterov: bool,
 ) -> tuple[Array, Array, Array]:
+    g = held(g)
     mu = ema(mu, g, b1)
     nu = ema(nu, abs2(g), b2)
     mu_hat = unbias(mu, b1, t)

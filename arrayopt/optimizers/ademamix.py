@@ -17,7 +17,7 @@ from typing import NamedTuple
 from arrayopt import checks
 from arrayopt.base import GradientTransformation, GradientTransformationExtraArgs, remembering
 from arrayopt.lift import counter, lift, slots_like
-from arrayopt.numerics import abs2, at, ema, safe_increment, sqrt, unbias
+from arrayopt.numerics import abs2, at, ema, held, safe_increment, sqrt, unbias
 from arrayopt.transforms.combining import chain
 from arrayopt.transforms.decay import add_decayed_weights
 from arrayopt.transforms.scaling import scale_by_learning_rate
@@ -48,6 +48,7 @@ def _ademamix(
     eps: Scalar,
     eps_root: Scalar,
 ) -> tuple[Array, Array, Array, Array]:
+    g = held(g)
     m1 = ema(m1, g, b1)
     m2 = ema(m2, g, b3)
     nu = ema(nu, abs2(g), b2)

@@ -20,7 +20,7 @@ from typing import Any
 from arrayopt import checks
 from arrayopt.base import GradientTransformation, GradientTransformationExtraArgs, remembering
 from arrayopt.lift import counter, lift, slots_like
-from arrayopt.numerics import abs2, at, at_least, ema, limit, real, safe_increment, sqrt, where
+from arrayopt.numerics import abs2, at, at_least, ema, held, limit, real, safe_increment, sqrt, where
 from arrayopt.optimizers.adam import ScaleByAdamState
 from arrayopt.transforms.combining import chain
 from arrayopt.transforms.scaling import scale_by_learning_rate
@@ -39,7 +39,7 @@ def _adopt(
     bound: Scalar | None,
     nesterov: bool,
 ) -> tuple[Array, Array, Array]:
-    first = k < 1
+    g, first = held(g), k < 1
     r = g / at_least(sqrt(nu), eps)
     if bound is not None:
         r = limit(r, bound)

@@ -47,6 +47,12 @@ def _whole(step: float) -> float:
     return int(step) if step == int(step) else step
 
 
+def _ratio(end: Any, peak: Any) -> Any:
+    """end / peak; 0 where the peak is 0."""
+    is_zero = peak == 0
+    return where(is_zero, 0.0, end / where(is_zero, 1.0, peak))
+
+
 def warmup_cosine_decay_schedule(
     init_value: Any,
     peak_value: Any,
@@ -80,7 +86,8 @@ def warmup_cosine_decay_schedule(
             f"{checks.speaker()}: decay_steps, which includes the warm-up, must exceed warmup_steps; "
             f"got {both:g} and {up:g}."
         )
-    alpha = 0.0 if isinstance(peak_value, (int, float)) and peak_value == 0 else end_value / peak_value
+    peak = checks.fixed("peak_value", peak_value)
+    alpha = _ratio(checks.fixed("end_value", end_value), peak)
     rising = linear_schedule(init_value, peak_value, up)
-    falling = cosine_decay_schedule(peak_value, both - up, alpha, exponent)
+    falling = cosine_decay_schedule(peak, both - up, alpha, exponent)
     return join_schedules([rising, falling], [up])

@@ -7,8 +7,8 @@ from typing import NamedTuple
 from arrayopt import checks
 from arrayopt.base import GradientTransformation, remembering
 from arrayopt.lift import counter, lift, slots_like
-from arrayopt.numerics import ema as average
-from arrayopt.numerics import safe_increment, unbias
+from arrayopt.numerics import in_range, safe_increment, unbias
+from arrayopt.numerics import wide_ema as average
 from arrayopt.types import Array, Counter, DType, Params, Scalar, Tree, Updates
 
 
@@ -19,8 +19,8 @@ class TraceState(NamedTuple):
 
 
 def _trace(g: Array, m: Array, *, decay: Scalar, nesterov: bool) -> tuple[Array, Array]:
-    m = g + decay * m
-    return g + decay * m if nesterov else m, m
+    m = in_range(g + decay * m, g)
+    return in_range(g + decay * m, g) if nesterov else m, m
 
 
 def trace(decay: Scalar, nesterov: bool = False, accumulator_dtype: DType | None = None) -> GradientTransformation:
@@ -70,7 +70,7 @@ class EmaState(NamedTuple):
 
 def _ema(g: Array, m: Array, t: Array, *, decay: Scalar, debias: bool) -> tuple[Array, Array]:
     m = average(m, g, decay)
-    return unbias(m, decay, t) if debias else m, m
+    return in_range(unbias(m, decay, t), m) if debias else m, m
 
 
 def ema(decay: Scalar, debias: bool = True, accumulator_dtype: DType | None = None) -> GradientTransformation:

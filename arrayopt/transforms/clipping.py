@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 from arrayopt import checks
 from arrayopt.base import GradientTransformation, init_empty_state
-from arrayopt.lift import lift, parameters
-from arrayopt.numerics import at_least, rms, where
-from arrayopt.tree.arithmetic import norm
+from arrayopt.dispatch import backend, is_array
+from arrayopt.lift import cast, check_scalar, lift, parameters
+from arrayopt.numerics import length, where
+from arrayopt.tree.arithmetic import widest
 from arrayopt.types import Array, OptState, Params, Scalar, Updates
 
 
 def _within_rms(g: Array, *, threshold: Scalar) -> Array:
-    return g / at_least(rms(g) / threshold, 1.0)
+    return _shortened(g, **_scales([g], threshold * math.sqrt(max(math.prod(g.shape), 1))))
+
+
+def _shortened(g: Array, *, divisor: Scalar, factor: Scalar) -> Array:
+    return g / divisor * factor
+
+
+def _scales(leaves: list[Array], max_norm: Scalar) -> dict[str, Any]:
+    """What to divide and to multiply by: both 1 for what is within the norm, NaN for what is not finite."""
+    divisor, rest = length(leaves)
+    within = cast(divisor * rest, widest(leaves)) <= max_norm
+    divisor, rest = where(within, 1.0, divisor), where(within, 1.0, rest)  # no 0 / 0, even where it is not selected
+    return {"divisor": divisor, "factor": where(within, 1.0, max_norm / rest + (rest - rest))}
 
 
 def clip_by_block_rms(threshold: Scalar) -> GradientTransformation:
     """Scales each leaf down so that its root mean square is at most a threshold: u / max(1, rms(u) / d).
+
+    A NaN or infinite entry makes NaN of its whole leaf.
 
     Args:
       threshold: d > 0, in units of the updates.
@@ -46,18 +64,11 @@ def clip_by_block_rms(threshold: Scalar) -> GradientTransformation:
     return GradientTransformation(init_empty_state, update)
 
 
-def _within_norm(g: Array, *, length: Array, max_norm: Scalar) -> Array:
-    within = length <= max_norm
-    divisor = where(within, 1.0, length)  # no 0 / 0, not even where it is not selected
-    clipped: Array = where(within, g, g / divisor * max_norm)
-    return clipped
-
-
 def clip_by_global_norm(max_norm: Scalar) -> GradientTransformation:
     """Scales all leaves down together so that their joint Euclidean norm is at most a bound.
 
-    g if ‖g‖ ≤ c, else g / ‖g‖ · c, the norm taken over the whole tree. A NaN or infinite gradient makes the norm
-    so, and shows in every leaf.
+    g if ‖g‖ ≤ c, else g / ‖g‖ · c, the norm taken over the whole tree. A NaN or infinite entry makes NaN of every
+    leaf.
 
     Args:
       max_norm: c ≥ 0, in units of the gradient.
@@ -84,7 +95,11 @@ def clip_by_global_norm(max_norm: Scalar) -> GradientTransformation:
 
     def update(updates: Updates, state: OptState, params: Params = None) -> tuple[Updates, OptState]:
         del params
-        parameters(who, updates, "gradient")  # found fit before they are summed
-        return lift(who, _within_norm, updates, length=norm(updates), max_norm=bound), state
+        leaves, _ = parameters(who, updates, "gradient")  # found fit before they are summed
+        if not leaves:
+            return updates, state
+        check_scalar(who, "max_norm", bound, updates)
+        max_norm = cast(backend(leaves[0]).receive(bound), widest(leaves)) if is_array(bound) else bound
+        return lift(who, _shortened, updates, **_scales(leaves, max_norm)), state
 
     return GradientTransformation(init_empty_state, update)

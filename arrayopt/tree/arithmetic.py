@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import operator
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 from arrayopt import dtypes, numerics
-from arrayopt.dispatch import backend, namespace
+from arrayopt.dispatch import backend, backend_named, is_array, namespace
 from arrayopt.tree.align import subtrees
-from arrayopt.tree.structure import flatten
+from arrayopt.tree.structure import Spec, flatten
 from arrayopt.types import Array, DType, Scalar, Tree
 
 
@@ -180,22 +180,59 @@ def size(tree: Tree) -> int:
       >>> arrayopt.tree.size({"w": np.zeros((2, 3)), "b": np.zeros(3)})
       9
     """
-    return math.fsum([math.prod(x.shape) for x in leaves(tree)]).__int__()
+    return math.fsum([math.prod(x.shape) for x in _arrays("size", tree)]).__int__()
+
+
+def _arrays(who: str, tree: Tree) -> list[Array]:
+    """The leaves as arrays: a Python number becomes one, of the other leaves' library, of NumPy if there are none.
+
+    Raises:
+      TypeError: a leaf is neither an array nor a number.
+    """
+    found, spec = flatten(tree)
+    like = next((x for x in found if is_array(x)), None)
+    return [_array(who, spec, i, x, like) for i, x in enumerate(found)]
+
+
+def _array(who: str, spec: Spec, place: int, x: Any, like: Array | None) -> Array:
+    if is_array(x):
+        return typing.cast(Array, x)
+    if not isinstance(x, (int, float, complex)):
+        raise TypeError(
+            f"tree.{who}: the leaf at {spec.paths()[place]} must be an array or a number; got {type(x).__name__}."
+        )
+    if like is None:
+        return backend_named("numpy").asarray(x)
+    whole = not dtypes.is_inexact(like.dtype) and isinstance(x, int)
+    return backend(like).asarray(x, dtypes.name(like.dtype) if whole else _number_dtype(x, like))
+
+
+def _number_dtype(x: complex, like: Array) -> str:
+    double = dtypes.is_double(like.dtype)
+    return dtypes.widened("complex64" if isinstance(x, complex) else "float32", double)
+
+
+def widest(xs: Sequence[Array]) -> str:
+    """The real dtype that a norm of arrays has: float64 if one of them is double, else float32."""
+    return "float64" if any([dtypes.is_double(x.dtype) for x in xs]) else "float32"
 
 
 def _together(parts: list[Any]) -> Any:
-    """The sum of scalars of possibly several dtypes, in the widest."""
+    """The sum of scalars of possibly several dtypes, in the widest; of integers, an integer."""
+    if not any([dtypes.is_inexact(x.dtype) for x in parts]):
+        return _sum_of(*parts)
     double = any([dtypes.is_double(x.dtype) for x in parts])
     return _sum_of(*[_as(x, dtypes.widened(x.dtype, double)) for x in parts])
 
 
 def sum(tree: Tree) -> Any:
-    """The sum of all entries, formed in at least float32; 0 for a tree without leaves."""
-    return _fold(tree, numerics.total) if leaves(tree) else 0
+    """The sum of all entries, formed in at least float32, of integers in integers; 0 for a tree without leaves."""
+    parts = [_total(x) for x in _arrays("sum", tree)]
+    return _together(parts) if parts else 0
 
 
-def _fold(tree: Tree, reduce: Callable[[Array], Array]) -> Array:
-    return typing.cast(Array, _together([reduce(_as(x, dtypes.widened(x.dtype))) for x in leaves(tree)]))
+def _total(x: Array) -> Array:
+    return numerics.total(_widened(x)) if dtypes.is_inexact(x.dtype) else namespace(x).sum(x)
 
 
 def vdot(tree_x: Tree, tree_y: Tree) -> Any:
@@ -232,28 +269,22 @@ def norm(tree: Tree, ord: int | str | float | None = None, squared: bool = False
     """
     if ord not in (None, 1, 2, "inf", "infinity", math.inf):
         raise ValueError(f"tree.norm: ord must be None, 1, 2 or inf; got {ord!r}.")
-    if not leaves(tree):
+    xs = _arrays("norm", tree)
+    if not xs:
         return 0.0
-    if ord in (None, 2):
-        square = _fold(tree, _total_square)
-        return square if squared else numerics.sqrt(square)
-    if ord == 1:
-        length = _fold(tree, _total_magnitude)
+    if ord not in (None, 1, 2):
+        answer = max([numerics.magnitude(_widened(x)) for x in xs])
+    elif ord == 1:
+        answer = _together([_total_magnitude(x) for x in xs])
     else:
-        length = max(map(_magnitude, tree))
-    return length * length if squared else length
-
-
-def _magnitude(x: Array) -> Array:
-    return numerics.magnitude(_widened(x))
+        divisor, rest = numerics.length([_widened(x) for x in xs])
+        answer = divisor * rest
+    return _as(answer * answer if squared else answer, widest(xs))
 
 
 def _total_magnitude(x: Array) -> Array:
-    return numerics.total(numerics.magnitude(x))
-
-
-def _total_square(x: Array) -> Array:
-    return numerics.total(numerics.abs2(x))
+    wide = dtypes.name(backend(x).wide())
+    return numerics.total(_as(numerics.magnitude(_widened(x)), dtypes.widened(wide)))
 
 
 def max(tree: Tree) -> Any:
@@ -328,7 +359,7 @@ def update_moment(updates: Tree, moments: Tree, decay: Scalar, order: int) -> Tr
     """The moving average of gᵒ, leaf by leaf: m ← β m + (1 − β) gᵒ."""
 
     def averaged(g: Array, m: Array) -> Array:
-        return numerics.ema(m, g**order, decay)
+        return numerics.wide_ema(m, g if order == 1 else numerics.held(g, order) ** order, decay)
 
     return map(averaged, updates, moments)
 
@@ -337,8 +368,9 @@ def update_moment_per_elem_norm(updates: Tree, moments: Tree, decay: Scalar, ord
     """The moving average of |g|ᵒ, leaf by leaf; real also for complex gradients."""
 
     def averaged(g: Array, m: Array) -> Array:
+        g = numerics.held(g, order)
         power = numerics.abs2(g) ** (order // 2) if order % 2 == 0 else numerics.magnitude(g) ** order
-        return numerics.ema(m, power, decay)
+        return numerics.wide_ema(m, power, decay)
 
     return map(averaged, updates, moments)
 

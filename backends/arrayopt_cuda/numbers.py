@@ -265,6 +265,10 @@ def _text(operation: Operation, args: list[Operand]) -> str:
     kinds = {x.dtype for x in args}
     common = "float64" if "float64" in kinds else "int64" if "int64" in kinds else "bool"
     text = expression(operation.op, held, args, common)
+    if operation.op == "astype" and operation.dtype in NARROW:
+        return f"widen_{operation.dtype}({narrowed(args[0], operation.dtype)})"
+    if operation.op == "astype" and operation.dtype == "float32":
+        return f"(float){args[0].to('float64')}"
     wraps = held == "int64" and operation.dtype in TYPES
     return f"({TYPES[operation.dtype]})({text})" if wraps else text
 

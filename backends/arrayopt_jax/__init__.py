@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from typing import Any
 
 from arrayopt.backend import Backend
@@ -19,6 +20,12 @@ class JaxBackend(Backend):
 
     def wide(self) -> Any:
         return self.xp.float64 if importlib.import_module("jax").config.jax_enable_x64 else self.xp.float32
+
+    def cond(self, condition: Any, then: Callable[[], Any], otherwise: Callable[[], Any]) -> Any:
+        jax = importlib.import_module("jax")
+        if isinstance(condition, jax.core.Tracer):
+            return jax.lax.cond(condition, then, otherwise)
+        return super().cond(condition, then, otherwise)  # outside of jit, cond compiles anew in each call
 
     def devices(self) -> list[Any]:
         return list(importlib.import_module("jax").devices())

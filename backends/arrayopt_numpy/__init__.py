@@ -21,6 +21,9 @@ class NumpyBackend(Backend):
     def stepping(self, count: Any) -> Any:
         return count  # as it should be by itself
 
+    def cond(self, condition: Any, then: Callable[[], Any], otherwise: Callable[[], Any]) -> Any:
+        return then() if condition else otherwise()
+
     def dtype(self, name: str) -> Any:
         import numpy as np
 

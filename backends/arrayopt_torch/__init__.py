@@ -177,7 +177,7 @@ class TorchBackend(Backend):
 
     def scalar(self, value: Any) -> Any:
         torch = self.torch
-        return torch.tensor(value, dtype=torch.float64 if isinstance(value, float) else None)
+        return torch.tensor(value, dtype=torch.float64 if isinstance(value, float) else None, device="cpu")
 
 
 def _has_memory(x: Any) -> bool:

@@ -14,7 +14,9 @@ NAMED = [
     Edit("offset ignored", "state.count - offset", "state.count"),
     Edit("decay of the next step", "at_least(state.count - offset, 0)", "(at_least(state.count - offset, 0) + 1)"),
     Edit("nothing factored", "if not factored or len(shape) < 2:", "if True:"),
-    Edit("clipped before all else", "links.append(clip_by_block_rms(", "links.insert(0, clip_by_block_rms("),
+    Edit(
+        "clipped before all else", "links.append(_link(_within_quick_rms,", "links.insert(0, _link(_within_quick_rms,"
+    ),
     Edit("momentum corrected", "debias=False", "debias=True"),
     Edit(
         "decay scaled by the learning rate",
@@ -24,6 +26,9 @@ NAMED = [
 ]
 
 EQUIVALENT = {
+    "_factored: g = held(g, count=g.shape[axes[0]] if axes else 1) -> "
+    "g = held(g, count=g.shape[axes[0]] if axes else 2)": "as far from overflow as need be, or a little farther",
+    "update: if with_params: -> if not with_params:": "who asks for the parameters: a law of bad trees looks at that",
     "_factored: level = mean(v_row, second - 1 if second > first else second, keepdims=True) -> "
     "level = mean(v_row, second - 1 if second >= first else second, keepdims=True)": "two axes are never the same",
     "_factored: return (g / sqrt(v), v_row, v_col, v) -> return (g / sqrt(v), v_col, v_row, v)": (

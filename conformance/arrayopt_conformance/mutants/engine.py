@@ -1,4 +1,4 @@
-"""Changes the text of a room, runs it as a module of its own, and asks tier 64 whether it still agrees."""
+"""Changes the text of a room, runs it as a module of its own, and asks tier 64 and the laws of sizes about it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from typing import NamedTuple
 import numpy as np
 
 from arrayopt_conformance import mutants
+from arrayopt_conformance.laws import sizes
+from arrayopt_conformance.laws.recipe import Recipe
 from arrayopt_conformance.libraries import libraries
-from arrayopt_conformance.rules import Rule, rooms, rules
+from arrayopt_conformance.rules import Rule, arguments, rooms, rules
 from arrayopt_conformance.semantics.trajectories import check_case
 
 # Where a mutant is run, the quickest first. What NumPy forgives, array-api-strict does not.
@@ -105,7 +107,22 @@ def killer(mutant: Mutant) -> str:
             for case in rule.oracle.CASES:
                 if not _passes(rule, module, case, library, dtype):
                     return f"{rule} {case} {library} {dtype}"
+    for rule in judged()[mutant.room][1]:
+        for case, given in rule.oracle.CASES.items():
+            if not _keeps_in_range(Recipe(getattr(module, rule.name), arguments(given))):
+                return f"{rule} {case} sizes"
     return ""
+
+
+def _keeps_in_range(make: Recipe) -> bool:
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            sizes.finite_gradients_make_no_nan(make, libraries()["numpy"])
+            sizes.what_overflows_makes_no_leap(make, libraries()["numpy"])
+        except Exception:
+            return False
+    return True
 
 
 def _passes(rule: Rule, module: ModuleType, case: str, library: str, dtype: str) -> bool:
