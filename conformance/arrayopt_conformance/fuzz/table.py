@@ -90,10 +90,10 @@ class Table:
     def refill(self, x: Any) -> None:
         """Writes new values into an array, where that can be."""
         values = self.memory.values(tuple(x.shape), dtype_name(x))
-        if isinstance(x, np.ndarray) and x.flags.writeable:
-            x[...] = values
-        elif is_tensor(x) and not repeats(x):
+        if is_tensor(x) and not repeats(x):
             x.copy_(owned_tensor(values))
+        elif isinstance(x, np.ndarray) and x.flags.writeable:
+            x[...] = values
 
     def gradient(self, p: Any, place: int, layout: str | None = None, dtype: str | None = None) -> Any:
         """A gradient like a parameter; how it lies is said by the case."""
