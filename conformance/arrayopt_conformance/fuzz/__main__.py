@@ -88,7 +88,10 @@ def _batch(told: Any) -> int:
         once = settings(
             max_examples=told.cases, phases=[Phase.generate], database=None, deadline=None, suppress_health_check=slow
         )
-        run: Any = seed(told.seed)(once(given(_strategy(told))(one)))
+        decorate: list[Any] = [given(_strategy(told)), once, seed(told.seed)]
+        run: Any = one
+        for wrap in decorate:
+            run = wrap(run)
         run()
     return 0
 

@@ -88,7 +88,7 @@ class Memory:
         """A copy of a NumPy array: one of the library.
 
         Raises:
-          TypeError: its entries are no bytes, but objects.
+          TypeError: its entries are objects, or nothing that the library knows.
         """
         if x.dtype.hasobject:
             raise TypeError("objects are not laid out in bytes")
@@ -122,10 +122,12 @@ class Memory:
     def _torch(self, x: Any, layout: str) -> tuple[Any, Any]:
         """The same memory as an array of NumPy and as a tensor."""
         torch = importlib.import_module("torch")
-        size = x.dtype.itemsize
+        size, kind = x.dtype.itemsize, getattr(torch, x.dtype.name, None)
+        if not isinstance(kind, torch.dtype):
+            raise TypeError(f"Torch has no dtype {x.dtype.name}")
         block, offset, strides = self._laid(x.shape, size, layout)
         view = np.ndarray(x.shape, x.dtype, buffer=block.bytes.data, offset=offset, strides=strides)
-        whole = torch.from_numpy(block.bytes).view(getattr(torch, x.dtype.name))
+        whole = torch.from_numpy(block.bytes).view(kind)
         return view, whole.as_strided(x.shape, [s // size for s in strides], offset // size)
 
 

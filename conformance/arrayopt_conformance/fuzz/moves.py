@@ -158,7 +158,7 @@ def _numpys(table: Table, i: int, how: int) -> Any:
         lambda: wide.ravel()[0],
         lambda: float(abs(wide.ravel()[0])),
         lambda: "steep",
-        lambda: wide.tolist(),
+        lambda: wide.ravel()[:6].tolist(),
         lambda: wide.view(type("Mine", (np.ndarray,), {})),
     ]
     return sorts[how % len(sorts)]()
@@ -208,7 +208,9 @@ def _tensors(g: Any, how: int) -> Any:
         lambda: g.clone().to_mkldnn(),
         lambda: torch.masked.masked_tensor(g.clone(), g != 0),
         lambda: g.clone().transpose(0, -1).contiguous().transpose(0, -1),
-        lambda: torch.empty((), dtype=g.dtype).expand(g.shape),
+        lambda: torch.zeros((), dtype=g.dtype).expand(g.shape),
+        lambda: torch._neg_view(g.clone()),  # contiguous, and with the negative bit
+        lambda: torch.complex(real.float(), real.float()).conj().imag.as_strided(g.shape, g.clone().stride()),
         lambda: importlib.import_module("torch._subclasses").FakeTensorMode().from_tensor(g.clone()),
     ]
     return sorts[how % len(sorts)]()
@@ -223,7 +225,7 @@ def _inferred(g: Any) -> Any:
 def gradient_of_other_tensor(table: Table, which: int, how: int) -> None:
     """Conjugate or negative views, of a derivative, on meta, sparse, of a subclass."""
     g, i = table.leaf("grads", which)
-    table.put("grads", i, _tensors(g, how))
+    table.put("grads", i, _tensors(g, how + 3 * which))
 
 
 @move()
@@ -572,6 +574,7 @@ def tensor_changed(table: Table, which: int, how: int) -> None:
         lambda: x.requires_grad_(),
         lambda: setattr(x, "data", torch.nn.Parameter(x.data.clone())),
         lambda: setattr(x, "data", x.data[:0]),
+        lambda: setattr(x, "data", torch._neg_view(x.data.clone())),
     ]
     if how != 15:
         table.undo.append(lambda: setattr(x, "data", old))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -491,13 +492,13 @@ def one_for_all(_: World) -> Any:
 
 @rule()
 def spread_out(_: World) -> Any:
-    """Updates, and a state, that are one number broadcast."""
+    """Updates, and a state, that are one number broadcast, the mean."""
 
     def update(updates: Any, state: Any, params: Any = None) -> Any:
         def one(g: Any) -> Any:
             xp = namespace(g)
-            total = xp.astype(xp.sum(g, dtype=g.dtype), g.dtype)
-            return xp.broadcast_to(backend(g).settle(total), tuple(g.shape))
+            mean = xp.astype(xp.sum(g, dtype=g.dtype), g.dtype) / max(math.prod(g.shape), 1)
+            return xp.broadcast_to(backend(g).settle(mean), tuple(g.shape))
 
         out = each(one, updates)
         return out, kept(lambda g, m: g, out, state)
