@@ -9,12 +9,13 @@ import importlib.metadata
 import warnings
 import weakref
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pytest
 
 import arrayopt
+from arrayopt import dispatch, numerics
 from arrayopt.fused import engines
 
 torch: Any = pytest.importorskip("torch")
@@ -146,7 +147,7 @@ def test_what_only_looks_like_an_array_is_refused_as_by_update(after: int, engin
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # NumPy advises against matrices
         matrix = np.matrix(np.ones(3))
-    for odd in (Matrixlike(), matrix, memoryview(before), np.ones(3, "O"), np.ones(3, "f4,f4")):
+    for odd in (Matrixlike(), matrix, memoryview(cast(Any, before)), np.ones(3, "O"), np.ones(3, "f4,f4")):
         with pytest.raises(TypeError, match="the gradient at"):
             step(params, {"w": odd}, state)
     assert params["w"].tolist() == before.tolist()
@@ -155,7 +156,7 @@ def test_what_only_looks_like_an_array_is_refused_as_by_update(after: int, engin
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("change", ["dtype", "shape"])
 def test_an_array_that_the_rule_holds_may_change_its_kind(change: str, engine: str) -> None:
-    held = np.ones(4, np.float32)
+    held = cast(Any, np.ones(4, np.float32))
     step, p = arrayopt.fused_step(rule(lambda g: g * held), engine), np.zeros(4, np.float32)
     for _ in range(3):
         step(p, np.ones(4, np.float32), ((), arrayopt.sgd(1.0).init(p)))
@@ -277,7 +278,7 @@ class Doubled(np.ndarray):
     def __mul__(self, other: Any) -> Any:
         return np.multiply(np.asarray(self), other) * 2
 
-    __rmul__ = __mul__
+    __rmul__: Any = __mul__
 
 
 @pytest.mark.parametrize("after", [0, 3])
@@ -317,7 +318,7 @@ def test_floating_point_errors_do_not_stop_a_step(engine: str) -> None:
 @pytest.mark.parametrize("where", [0, 1, 2])
 def test_a_library_call_that_fails_leaves_everything_as_it_was(where: int, engine: str) -> None:
     def change(g: Any) -> Any:
-        xp = arrayopt.dispatch.namespace(g)
+        xp = dispatch.namespace(g)
         return xp.linalg.inv(g) + g
 
     def update(updates: Any, state: Any, params: Any = None) -> Any:
@@ -481,7 +482,7 @@ def test_what_the_caller_writes_to_an_array_that_a_rule_holds_is_seen() -> None:
 def test_an_array_that_the_rule_holds_may_be_the_first_operand(how: str, library: str) -> None:
     xp: Any = np if library == "numpy" else torch
     mask = xp.asarray([True, False, True])
-    where = arrayopt.numerics.where if how == "arrayopt" else xp.where
+    where = numerics.where if how == "arrayopt" else xp.where
     change = (
         (lambda g: xp.asarray([1.0, 0.0, 1.0]) * 0 + mask * g) if how == "times" else lambda g: where(mask, g, 0.0)
     )
@@ -603,7 +604,7 @@ def test_a_library_call_does_not_keep_the_recording() -> None:
     def change(g: Any) -> Any:
         for _ in range(50):
             g = g * 2 - g
-        return arrayopt.dispatch.namespace(g).matmul(g, g)
+        return dispatch.namespace(g).matmul(g, g)
 
     step, p = arrayopt.fused_step(rule(change)), np.eye(2)
     for _ in range(3):

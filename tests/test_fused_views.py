@@ -17,6 +17,7 @@ from cuda_on_host import emulate
 
 import arrayopt
 from arrayopt.dispatch import is_array
+from arrayopt.dispatch import library as library_of
 from arrayopt.tree.structure import flatten
 
 CUDA = pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
@@ -50,13 +51,17 @@ def plain(library: Library, x: Any) -> tuple[Any, Any]:
     return new, new
 
 
+def sevens(library: Library, shape: Shape, dtype: Any) -> Any:
+    return library.backend.xp.zeros(shape, dtype=dtype) + 7
+
+
 def every_second(library: Library, x: Any) -> tuple[Any, Any]:
-    base = library.backend.xp.zeros((*x.shape[:-1], 2 * x.shape[-1] + 1), dtype=x.dtype) + 7
+    base = sevens(library, (*x.shape[:-1], 2 * x.shape[-1] + 1), x.dtype)
     return base[..., 1::2], base
 
 
 def columns(library: Library, x: Any) -> tuple[Any, Any]:
-    base = library.backend.xp.zeros((*x.shape[:-1], x.shape[-1] + 3), dtype=x.dtype) + 7
+    base = sevens(library, (*x.shape[:-1], x.shape[-1] + 3), x.dtype)
     return base[..., 2 : 2 + x.shape[-1]], base
 
 
@@ -73,7 +78,7 @@ def channels_last(library: Library, x: Any) -> tuple[Any, Any]:
 
 
 def a_row(library: Library, x: Any) -> tuple[Any, Any]:
-    base = library.backend.xp.zeros((3, *x.shape), dtype=x.dtype) + 7
+    base = sevens(library, (3, *x.shape), x.dtype)
     return base[1, ...], base
 
 
@@ -127,7 +132,7 @@ def rules() -> dict[str, Any]:
 
 def untouched(base: Any, part: Any) -> Any:
     """The bytes of a base outside of a part of it."""
-    base, part = [np.asarray(libraries()[arrayopt.dispatch.library(x)].backend.to_numpy(x)) for x in (base, part)]
+    base, part = [np.asarray(libraries()[library_of(x)].backend.to_numpy(x)) for x in (base, part)]
     mask = np.ones(base.nbytes, dtype=bool)
     start = part.__array_interface__["data"][0] - base.__array_interface__["data"][0]
     for index in np.ndindex(part.shape):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import pytest
@@ -18,6 +18,8 @@ from arrayopt_conformance.libraries import Library
 import arrayopt
 from arrayopt import dtypes
 from arrayopt.fused import words
+
+T = TypeVar("T")
 
 AT_ONCE = 16  # outputs of a kernel: with more, LLVM would no longer look whether it may vectorise
 
@@ -119,7 +121,7 @@ def checked(library: Library, engine: str, kind: str, found: list[Word], x: Any,
             agree(word, got, w, kind, x, y)
 
 
-def batched(found: list[Word], n: int) -> list[list[Word]]:
+def batched(found: list[T], n: int) -> list[list[T]]:
     return [found[i : i + n] for i in range(0, len(found), n)]
 
 

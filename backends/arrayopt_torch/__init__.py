@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 from arrayopt.backend import Backend
 from arrayopt.counts import Count, bare
@@ -69,7 +69,7 @@ class TorchBackend(Backend):
         if str(getattr(values, "dtype", None)) == "bfloat16":  # pytorch#109873, the other way
             x = self.torch.asarray(values.view("int16"), copy=True).view(self.torch.bfloat16)
         else:
-            x = self.xp.asarray(values, copy=True)
+            x = cast(Any, self.xp.asarray(values, copy=True))
         x = x if device is None else x.to(device)
         return x if dtype is None else self.xp.astype(x, self.dtype(dtype))
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from arrayopt_conformance.gpu.checkout import announce
 
@@ -85,7 +85,10 @@ def _is_told(entry: dict[str, Any]) -> bool:
 
 
 def _told(result: Any) -> Any:
-    return result.get("ratios", result) if isinstance(result, dict) else result
+    if not isinstance(result, dict):
+        return result
+    table = cast("dict[str, Any]", result)
+    return table.get("ratios", table)
 
 
 def _in_processes(given: Any, name: str, seconds: float, report: Report) -> None:

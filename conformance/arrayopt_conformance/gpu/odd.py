@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -87,7 +88,7 @@ def shared_state(place: Place) -> str:
     """A state that is the parameter is refused."""
 
     def update(updates: Any, state: Any, params: Any = None) -> Any:
-        return updates, arrayopt.tree.map(lambda s, g: s + g, state, updates)
+        return updates, arrayopt.tree.map(operator.add, state, updates)
 
     params = {"w": place.library.asarray(np.ones(3))}
     step = arrayopt.fused_step(_transform(update), "cuda")
@@ -224,7 +225,10 @@ def huge(place: Place) -> str:
 
 
 def _transform(update: Any) -> Any:
-    return arrayopt.GradientTransformation(lambda p: (), update)
+    def init(params: Any) -> Any:
+        return ()
+
+    return arrayopt.GradientTransformation(init, update)
 
 
 def _refused(act: Callable[[], Any], words: str) -> str:

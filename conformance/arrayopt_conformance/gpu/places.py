@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -133,7 +133,7 @@ def places(rehearse: bool) -> list[Place]:
 
 
 @contextmanager
-def waits_forbidden(place: Place) -> Iterator[None]:
+def waits_forbidden(place: Place) -> Generator[None]:
     """Where Torch itself has the host wait for the device, it raises."""
     if not (place.real and place.is_torch):
         yield
