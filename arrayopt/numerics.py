@@ -138,7 +138,12 @@ def held(g: Array, order: int = 2, count: int = 1) -> Array:
       order: of the power.
       count: how many such powers are to be added up.
     """
-    return limit(g, (dtypes.summable(g.dtype) / count) ** (1 / order)) + (g - g)
+    return summable(g, order, count) + (g - g)
+
+
+def summable(g: Array, order: int = 2, count: int = 1) -> Array:
+    """The same, but for infinite entries, which come out finite: for what is summed, and costs less there."""
+    return limit(g, (dtypes.summable(g.dtype) / count) ** (1 / order))
 
 
 def in_range(x: Array, g: Array, dtype: DType | None = None) -> Array:
@@ -175,11 +180,11 @@ def rms(x: Array) -> Array:
 
 
 def quick_rms(x: Array) -> Array:
-    """The same in one pass also where there are no doubles: entries are `held` then. NaN if one is not finite."""
+    """The same in one pass also where there are no doubles: the greatest number then, if squares leave the range."""
     kind = _kind([x])
     wide = _as(x, dtypes.widened(x.dtype, kind == "float64"))
     if dtypes.is_double(x.dtype) or not dtypes.is_double(kind):
-        return _root(mean(abs2(held(wide, count=max(math.prod(x.shape), 1)))))
+        return at_most(_root(mean(abs2(wide))), dtypes.greatest(wide.dtype))
     found = _as(_root(mean(abs2(wide))), dtypes.real_part(dtypes.widened(x.dtype)))
     return found + (found - found)
 

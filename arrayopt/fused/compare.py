@@ -59,7 +59,11 @@ class _Reader:
     def _attrs(self, node: Traced) -> Any:
         if node.op == "call":
             seen: list[Any] = [node.attrs.path]
-            node.attrs.operands.map(lambda x: seen.append(self._operand(x)))
+
+            def note(x: Any) -> None:
+                seen.append(self._operand(x))
+
+            node.attrs.operands.map(note)
             return tuple(seen)
         if node.op == "formula":
             take, _, j = node.attrs

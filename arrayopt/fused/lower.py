@@ -36,7 +36,7 @@ def _made_early(drafts: list[Draft], leaves: int) -> list[Draft]:
     late = [t for temporaries, _, _ in drafts[first:] for t in temporaries]
     early = [temporaries for temporaries, _, _ in drafts[:first]]
     made = [*early, late, *[[] for _ in drafts[first + 1 :]]]
-    return [(temporaries, *rest) for temporaries, (_, *rest) in zip(made, drafts, strict=False)]  # type: ignore[misc]
+    return [(temporaries, launches, runs) for temporaries, (_, launches, runs) in zip(made, drafts, strict=False)]
 
 
 def _writes(launches: Sequence[Launch], leaves: int) -> bool:

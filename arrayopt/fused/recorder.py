@@ -146,7 +146,7 @@ class Recorder:
         if type(x) in (list, tuple):
             return type(x)([self.plainly(y) for y in x])
         if type(x) is dict:
-            return {name: self.plainly(y) for name, y in x.items()}
+            return {name: self.plainly(y) for name, y in cast("dict[str, Any]", x).items()}
         return x
 
     def function_of(self, function: Any, args: Any, options: dict[str, Any]) -> Any:

@@ -48,7 +48,8 @@ class Way:
         stopped: str | None = None,
     ) -> None:
         self.library, self.engine, self.reason = library, engine, reason
-        self.schedule, self.stopped = schedule, stopped
+        self.schedule: Schedule | None = schedule
+        self.stopped: str | None = stopped
         self.spec = hollow(trees.spec)
         self.names = Trees([], self.spec, trees.kinds)
         self.key = self.names.key

@@ -26,7 +26,6 @@ from arrayopt.numerics import (
     at,
     at_least,
     ema,
-    held,
     mean,
     quick_rms,
     real,
@@ -34,6 +33,7 @@ from arrayopt.numerics import (
     safe_increment,
     spread,
     sqrt,
+    summable,
     total,
 )
 from arrayopt.transforms.accumulation import ema as averaged
@@ -65,17 +65,18 @@ def _factored(
 ) -> tuple[Array, Array, Array, Array]:
     del p  # its shape was checked
     axes = _factored_axes(g.shape, factored, least)
-    g = held(g, count=g.shape[axes[0]] if axes else 1)
+    finite = summable(g, count=g.shape[axes[0]] if axes else 1)
+    bad, g = g - g, finite  # 0, but where g is not finite
     square = abs2(g) + eps
     if axes is None:
         v = ema(v, square, d)
-        return g / sqrt(v), v_row, v_col, v
+        return g / sqrt(v) + bad, v_row, v_col, v
     first, second = axes
     v_row = ema(v_row, mean(square, first), d)
     v_col = ema(v_col, mean(square, second), d)
     level = mean(v_row, second - 1 if second > first else second, keepdims=True)
     row = sqrt(v_row / level)
-    return g / spread(row, first) / spread(sqrt(v_col), second), v_row, v_col, v
+    return g / spread(row, first) / spread(sqrt(v_col), second) + bad, v_row, v_col, v
 
 
 def decay_rate_pow(i: Any, exponent: Any = 0.8) -> Any:

@@ -83,6 +83,14 @@ def halved(g: Any) -> Any:
     return g * 0.5
 
 
+def doubled_if_real(g: Any) -> Any:
+    return g if dtypes.is_complex(g.dtype) else g * 2.0
+
+
+def real_part(g: Any) -> Any:
+    return namespace(g).real(g) if dtypes.is_complex(g.dtype) else g
+
+
 def halved_in_place(g: Any) -> Any:
     g *= 0.5
     return g
@@ -143,6 +151,21 @@ def counting_in_secret() -> GradientTransformation:
 
     def times_step(g: Any) -> Any:
         return g * float(steps[0])
+
+    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
+        del params
+        steps[0] += 1
+        return arrayopt.tree.map(settled(times_step), updates), state
+
+    return GradientTransformation(nothing, update)
+
+
+def counting_late() -> GradientTransformation:
+    """The same from the third step on: the two recordings of a fused step do not show it."""
+    steps = [0]
+
+    def times_step(g: Any) -> Any:
+        return g * float(max(steps[0], 2))
 
     def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
         del params

@@ -10,9 +10,9 @@ NAMED = [
     ),
     Edit("rows not normalised", "row = sqrt(v_row / level)", "row = sqrt(v_row)"),
     Edit("rows normalised along a wrong axis", "second - 1 if second > first else second", "0"),
-    Edit("exponent ignored", "(state.count - offset, 0)), exponent)", "(state.count - offset, 0)), 0.5)"),
-    Edit("offset ignored", "state.count - offset", "state.count"),
-    Edit("decay of the next step", "at_least(state.count - offset, 0)", "(at_least(state.count - offset, 0) + 1)"),
+    Edit("exponent ignored", "- offset, 0.0), exponent)", "- offset, 0.0), 0.5)"),
+    Edit("offset ignored", "real(state.count) - offset", "real(state.count)"),
+    Edit("decay of the next step", "real(state.count) - offset, 0.0)", "real(state.count) + 1.0 - offset, 1.0)"),
     Edit("nothing factored", "if not factored or len(shape) < 2:", "if True:"),
     Edit(
         "clipped before all else", "links.append(_link(_within_quick_rms,", "links.insert(0, _link(_within_quick_rms,"
@@ -26,16 +26,17 @@ NAMED = [
 ]
 
 EQUIVALENT = {
-    "_factored: g = held(g, count=g.shape[axes[0]] if axes else 1) -> "
-    "g = held(g, count=g.shape[axes[0]] if axes else 2)": "as far from overflow as need be, or a little farther",
+    "_factored: finite = summable(g, count=g.shape[axes[0]] if axes else 1) -> "
+    "finite = summable(g, count=g.shape[axes[0]] if axes else 2)": "as far from overflow as need be, or a little farther",
+    "_factored: return (g / sqrt(v) + bad, v_row, v_col, v) -> return (g / sqrt(v) - bad, v_row, v_col, v)": (
+        "it is 0 or NaN"
+    ),
+    "_factored: return (g / spread(row, first) / spread(sqrt(v_col), second) + bad, v_row, v_col, v) -> "
+    "return (g / spread(row, first) / spread(sqrt(v_col), second) - bad, v_row, v_col, v)": "it is 0 or NaN",
     "update: if with_params: -> if not with_params:": "who asks for the parameters: a law of bad trees looks at that",
     "_factored: level = mean(v_row, second - 1 if second > first else second, keepdims=True) -> "
     "level = mean(v_row, second - 1 if second >= first else second, keepdims=True)": "two axes are never the same",
-    "_factored: return (g / sqrt(v), v_row, v_col, v) -> return (g / sqrt(v), v_col, v_row, v)": (
+    "_factored: return (g / sqrt(v) + bad, v_row, v_col, v) -> return (g / sqrt(v) + bad, v_col, v_row, v)": (
         "of a leaf that is not factored both are one zero"
-    ),
-    "_factored_axes: return (first, second) if shape[second] >= least else None -> "
-    "return (second, first) if shape[second] >= least else None": (
-        "R·C/mean(R) is the same with R and C exchanged; the layout of the state is held to Optax's"
     ),
 }
