@@ -27,7 +27,7 @@ NAMED = [
 
 EQUIVALENT = {
     "_factored: finite = summable(g, count=g.shape[axes[0]] if axes else 1) -> "
-    "finite = summable(g, count=g.shape[axes[0]] if axes else 2)": "as far from overflow as need be, or a little farther",
+    "finite = summable(g, count=g.shape[axes[0]] if axes else 2)": "as far from overflow as need be, or farther",
     "_factored: return (g / sqrt(v) + bad, v_row, v_col, v) -> return (g / sqrt(v) - bad, v_row, v_col, v)": (
         "it is 0 or NaN"
     ),
