@@ -181,6 +181,9 @@ class _Body:
 
     def _maximum(self, kind: str, args: tuple[int, ...], word: str = ">") -> str:
         a, b = [self._as(x, kind) for x in args]
+        if args[1] < 0 and kind.startswith("float"):  # NaN in an array stays of itself; in a number it is seen once
+            self.before[f"n{-1 - args[1]}_{kind}"] = f"{b} != {b}"
+            return f"{b} if ({b} {word} {a}) | n{-1 - args[1]}_{kind} else {a}"
         return f"{a} if ({a} {word} {b}) | ({a} != {a}) else {b}"  # NaN stays NaN
 
     def _minimum(self, kind: str, args: tuple[int, ...]) -> str:
