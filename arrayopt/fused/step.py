@@ -23,17 +23,18 @@ from arrayopt.types import OptState, Params, Updates
 def fused_step(optimizer: Any, engine: str | None = None) -> FusedStep:
     """A function that takes a whole step: gradients in, parameters and state moved.
 
-    ``update`` and ``apply_updates`` are run once on recording arrays, for each structure of the trees. What they
-    computed becomes a few kernels that pass over memory as seldom as can be. It works for every transform, also one
-    nobody has seen before; what cannot be recorded is run as it is, and ``explain()`` says why.
+    In the first two steps on trees of one structure, ``update`` and ``apply_updates`` are run on recording arrays.
+    What they computed becomes a few kernels that pass over memory as seldom as can be. It works for every transform,
+    also one nobody has seen before; what cannot be recorded, or is not the same in both, is run as it is, and
+    ``explain()`` says why. A step is taken whole or, if it raises, not at all.
 
     Parameters and state are donated: NumPy, Torch and CuPy arrays are written in place and returned, JAX arrays are
     given to the compiler and must not be used afterwards. Gradients are only read.
 
     Args:
       optimizer: a transform of arrayopt, of Optax on JAX, or anybody's.
-      engine: the name of the engine to use: ``"numba"``, ``"tiles"``, ``"jit"``, ``"cuda"`` or ``"eager"``; by
-        default the best that serves the arrays at hand.
+      engine: the name of the engine to use: ``"numba"``, ``"tiles"``, ``"jit"``, ``"cuda"``, ``"eager"`` or one that
+        another package announces; by default the best that serves the arrays at hand.
 
     Returns:
       A `FusedStep`: ``params, state = step(params, grads, state, **extra_args)``.

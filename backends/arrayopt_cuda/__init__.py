@@ -1,7 +1,7 @@
 """The engine for arrays in the memory of a GPU: kernels in CUDA C++, for CuPy and for Torch.
 
-Nothing of it has been run on a GPU yet. It is tested where there is none: the kernels are compiled for the host and
-run there, and nvcc compiles them to PTX.
+It is tested where there is no GPU too: the kernels are compiled for the host and run there, and nvcc compiles them to
+PTX. ``python -m arrayopt_conformance.gpu`` tries it on one.
 """
 
 from __future__ import annotations
