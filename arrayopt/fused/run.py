@@ -381,7 +381,7 @@ class InKernels(Way):
                 if why_not is not None:
                     return self._plainly.kept(found.values(), leaves, layouts)
         except (TypeError, AttributeError, AssertionError) as error:
-            if is_ours(error):
+            if isinstance(error, TypeError) and is_ours(error):
                 raise
             self._stop(f"it cannot be recorded: {type(error).__name__}: {error}; {stopping_line(error)}")
             return self._plainly.run(leaves, params, grads, state, extra)  # a rule that asks for types, once more
