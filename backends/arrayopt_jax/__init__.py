@@ -22,10 +22,14 @@ class JaxBackend(Backend):
         return self.xp.float64 if importlib.import_module("jax").config.jax_enable_x64 else self.xp.float32
 
     def cond(self, condition: Any, then: Callable[[], Any], otherwise: Callable[[], Any]) -> Any:
+        """Outside of ``jit`` the value is waited for: ``lax.cond`` would compile anew in each call.
+
+        And several sums over devices that are under way at once may lock XLA's CPU client.
+        """
         jax = importlib.import_module("jax")
         if isinstance(condition, jax.core.Tracer):
             return jax.lax.cond(condition, then, otherwise)
-        return super().cond(condition, then, otherwise)  # outside of jit, cond compiles anew in each call
+        return then() if condition else otherwise()
 
     def devices(self) -> list[Any]:
         return list(importlib.import_module("jax").devices())
