@@ -667,3 +667,19 @@ def test_an_engine_that_another_package_announces_is_chosen(
     else:
         with pytest.raises(ValueError, match="engine 'toy' cannot serve: it is for NumPy"):
             step(torch.ones(2), torch.ones(2), arrayopt.sgd(1.0).init(torch.ones(2)))
+
+
+@pytest.mark.parametrize("after", [0, 2])
+@pytest.mark.parametrize("engine", [None, "tiles"])
+def test_tensors_that_torch_does_not_write_to_are_returned_anew(engine: str | None, after: int) -> None:
+    tx, params = arrayopt.sgd(1.0), {k: torch.zeros(3) for k in "ab"}
+    step = arrayopt.fused_step(tx, engine if after else None)
+    for _ in range(after):
+        step(params, {k: torch.ones(3) for k in "ab"}, tx.init(params))
+    with torch.inference_mode():
+        sealed = torch.zeros(3)
+    a_before = params["a"].clone()
+    given = {"a": params["a"], "b": sealed}
+    new, _ = step(given, {k: torch.ones(3) for k in "ab"}, tx.init(params))
+    assert new["b"].tolist() == [-1.0] * 3 and sealed.tolist() == [0.0] * 3
+    assert torch.equal(new["a"], a_before - 1)

@@ -475,6 +475,8 @@ class InKernels(Way):
         kept: _Kept | None = getattr(self._last, "kept", None)
         if kept is None:
             kept = self._last.kept = _Kept(self, leaves, self._written, self._fresh)
+        if None in kept.layouts:  # a conjugate view, say, where there was a plain array before
+            return None
         fresh = [leaves[i] for i in self._fresh if i not in missing] if missing else self._all_fresh(leaves)
         if kept.plain and library.all_plain(fresh) and not any([self._is_view(x) for x in self._odd(fresh, missing)]):
             addresses = self._addresses(fresh, missing)

@@ -83,7 +83,11 @@ class TorchBackend(Backend):
     # -- for fused steps -----------------------------------------------------------------------------------
 
     def can_assign(self, x: Any) -> bool:
-        return isinstance(x, self.torch.Tensor)
+        return isinstance(x, self.torch.Tensor) and not self._is_sealed(x)
+
+    def _is_sealed(self, x: Any) -> bool:
+        """Whether it was made in inference mode, outside of which Torch does not write to it."""
+        return bool(x.is_inference() and not self.torch.is_inference_mode_enabled())
 
     def layout(self, x: Any) -> Layout | None:
         torch = self.torch
@@ -93,6 +97,7 @@ class TorchBackend(Backend):
             or x.is_neg()
             or x.layout != torch.strided
             or not _has_memory(x)
+            or self._is_sealed(x)
         ):
             return None
         size = x.element_size()
@@ -100,7 +105,10 @@ class TorchBackend(Backend):
         return Layout(x.data_ptr(), tuple(x.shape), x.dtype, strides, size)
 
     def addresses(self, xs: Sequence[Any]) -> list[int]:
-        return list(map(self.torch.Tensor.data_ptr, xs))
+        try:
+            return list(map(self.torch.Tensor.data_ptr, xs))
+        except RuntimeError:  # one has no storage
+            return [0] * len(xs)
 
     def all_plain(self, xs: Sequence[Any]) -> bool:
         tensor = self.torch.Tensor
@@ -123,7 +131,7 @@ class TorchBackend(Backend):
 
         def same(ys: Sequence[Any]) -> bool:
             return (
-                list(map(tensor.data_ptr, ys)) == addresses
+                self.addresses(ys) == addresses
                 and [y.dtype for y in ys] == dtypes
                 and [y.shape for y in ys] == shapes
                 and list(map(tensor.is_contiguous, ys)) == plain
