@@ -95,8 +95,23 @@ class Backend:
         return self.xp.where(condition, then(), otherwise())
 
     def receive(self, x: Any) -> Array:
-        """An array that a rule holds, as it can meet the arrays of an update."""
+        """An array that a rule holds, or one of another library that is `takes`, as it can meet the library's own."""
         return cast(Array, x)
+
+    def takes(self, x: Any) -> bool:
+        """Whether an array of another library may stand among the library's own."""
+        del x
+        return False
+
+    def number(self, value: Any, beside: Any = None) -> Array:
+        """A Python number or bool as a 0-d array, in the widest real dtype if it is a float.
+
+        Args:
+          value: it.
+          beside: an array of the library, on whose device it is to be.
+        """
+        kind = self.wide() if type(value) is float else None
+        return self.xp.asarray(value, dtype=kind, device=getattr(beside, "device", None))
 
     def dtype(self, name: str) -> DType:
         """The library's own dtype of that name."""

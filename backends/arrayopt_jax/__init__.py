@@ -18,6 +18,15 @@ class JaxBackend(Backend):
     def stepping(self, count: Any) -> Any:
         return count  # as it should be by itself
 
+    def receive(self, x: Any) -> Any:
+        return self.xp.asarray(x) if self.takes(x) else x
+
+    def takes(self, x: Any) -> bool:
+        return type(x).__module__ == "numpy"  # NumPy's arrays, as JAX's own functions take them
+
+    def number(self, value: Any, beside: Any = None) -> Any:
+        return self.xp.asarray(value)
+
     def wide(self) -> Any:
         return self.xp.float64 if importlib.import_module("jax").config.jax_enable_x64 else self.xp.float32
 

@@ -1,0 +1,119 @@
+"""What a function of arrays is called with, made fit to compute with: losses, projections, norms.
+
+Arrays meet in one library, in at least float32, and the answer is rounded once, to the dtype that promotion gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from arrayopt import dtypes
+from arrayopt.answers import described
+from arrayopt.backend import Backend
+from arrayopt.counts import bare
+from arrayopt.dispatch import backend, backend_named, is_array, library, namespace, same_library
+from arrayopt.types import Array, Namespace
+
+
+class Operands(NamedTuple):
+    """The arrays of one call.
+
+    Attributes:
+      xp: the namespace to compute in.
+      backend: of their library.
+      dtype: the name of the dtype that the answer is rounded to.
+      wide: the name of the dtype to compute in, float32 or float64.
+      values: the arguments in order; floating-point ones in ``wide``, others as they came, None where it was given.
+    """
+
+    xp: Namespace
+    backend: Backend
+    dtype: str
+    wide: str
+    values: list[Any]
+
+    def rounded(self, x: Array) -> Array:
+        """An answer in the dtype it is to have."""
+        found: Array = self.backend.settle(_cast(self, x, self.dtype))
+        return found
+
+    def widened(self, x: Array) -> Array:
+        """An array of any dtype, such as labels, in the dtype to compute in."""
+        return _cast(self, x, self.wide)
+
+
+def operands(who: str, floating: Mapping[str, Any], others: Mapping[str, Any] | None = None) -> Operands:
+    """The arguments of a function as arrays that can meet.
+
+    Python numbers become 0-d arrays of the library of the others, or NumPy's if there are none, and take part in
+    promotion only then. Beside JAX's arrays NumPy's become JAX's, as JAX itself does.
+
+    Args:
+      who: name of the function, for messages.
+      floating: arguments by name that must be floating point, Python numbers, or None.
+      others: arguments by name that may be integers or bools too: labels, masks.
+
+    Raises:
+      TypeError: an argument is no array or number, of another library than the rest, or not floating point.
+    """
+    reals = {name: float(x) if type(x) is int else x for name, x in floating.items()}
+    given = {**reals, **(others or {})}
+    arrays = _of_one_library(who, given)
+    first = next((x for x in arrays.values() if x is not None), None)
+    if first is None:
+        raise TypeError(f"{who}: {next(iter(given))} must be an array or a number; got None.")
+    for name in floating:
+        _check_floating(who, name, arrays[name])
+    xp, of = namespace(first), backend(first)
+    kind = _promoted(xp, [x for name, x in arrays.items() if x is not None and not _is_number(given[name])])
+    kind = kind or _promoted(xp, [x for x in arrays.values() if x is not None]) or dtypes.name(of.wide())
+    found = Operands(xp, of, kind, dtypes.widened(kind), list(arrays.values()))
+    return found._replace(values=[_computable(found, x) for x in found.values])
+
+
+def _of_one_library(who: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments as arrays of the library that those of them are of which are arrays already."""
+    arrays = {name: bare(x) for name, x in given.items() if x is not None and is_array(bare(x))}
+    of = [backend(x) for x in arrays.values()]
+    chosen = next((b for b in of if b.name == "jax"), of[0] if of else backend_named("numpy"))
+    return {name: None if x is None else _met(who, name, bare(x), chosen, arrays) for name, x in given.items()}
+
+
+def _met(who: str, name: str, x: Any, chosen: Backend, arrays: Mapping[str, Any]) -> Any:
+    if _is_number(x) or isinstance(x, bool):
+        beside = next((y for y in arrays.values() if library(y) == chosen.name), None)
+        return chosen.number(x, beside)
+    if not is_array(x):
+        raise TypeError(f"{who}: {name} must be an array or a number; got {described(x)}.")
+    other = next((y for y in arrays.values() if library(y) == chosen.name), x)
+    if same_library(x, other):
+        return x
+    if chosen.takes(x):
+        return chosen.receive(x)
+    raise TypeError(
+        f"{who}: all arrays must be of one library; {name} is of {library(x)}, others are of {chosen.name}."
+    )
+
+
+def _is_number(x: Any) -> bool:
+    return type(x) in (float, int)
+
+
+def _check_floating(who: str, name: str, x: Any) -> None:
+    if x is not None and dtypes.name(x.dtype) not in dtypes.REALS:
+        raise TypeError(f"{who}: {name} must be floating point; got {described(x)}.")
+
+
+def _promoted(xp: Namespace, xs: list[Any]) -> str | None:
+    """The name of the dtype that floating-point arrays among these are promoted to; None if there are none."""
+    reals = [x for x in xs if dtypes.name(x.dtype) in dtypes.REALS]
+    return dtypes.name(xp.result_type(*reals)) if reals else None
+
+
+def _computable(to: Operands, x: Any) -> Any:
+    return _cast(to, x, to.wide) if x is not None and dtypes.name(x.dtype) in dtypes.REALS else x
+
+
+def _cast(to: Operands, x: Any, kind: str) -> Any:
+    return x if dtypes.name(x.dtype) == kind else to.xp.astype(x, to.backend.dtype(kind))
