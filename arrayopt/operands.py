@@ -6,7 +6,7 @@ Arrays meet in one library, in at least float32, and the answer is rounded once,
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from arrayopt import dtypes
 from arrayopt.answers import described
@@ -35,8 +35,7 @@ class Operands(NamedTuple):
 
     def rounded(self, x: Array) -> Array:
         """An answer in the dtype it is to have."""
-        found: Array = self.backend.settle(_cast(self, x, self.dtype))
-        return found
+        return cast(Array, self.backend.settle(_cast(self, x, self.dtype)))
 
     def widened(self, x: Array) -> Array:
         """An array of any dtype, such as labels, in the dtype to compute in."""
