@@ -35,7 +35,7 @@ class Operands(NamedTuple):
 
     def rounded(self, x: Array) -> Array:
         """An answer in the dtype it is to have."""
-        return cast(Array, self.backend.settle(_cast(self, x, self.dtype)))
+        return self.backend.settle(_cast(self, x, self.dtype))
 
     def widened(self, x: Array) -> Array:
         """An array of any dtype, such as labels, in the dtype to compute in."""
@@ -114,5 +114,5 @@ def _computable(to: Operands, x: Any) -> Any:
     return _cast(to, x, to.wide) if x is not None and dtypes.name(x.dtype) in dtypes.REALS else x
 
 
-def _cast(to: Operands, x: Any, kind: str) -> Any:
-    return x if dtypes.name(x.dtype) == kind else to.xp.astype(x, to.backend.dtype(kind))
+def _cast(to: Operands, x: Any, kind: str) -> Array:
+    return cast(Array, x if dtypes.name(x.dtype) == kind else to.xp.astype(x, to.backend.dtype(kind)))
