@@ -10,7 +10,7 @@ import numpy as np
 
 import arrayopt
 import arrayopt.contrib
-from arrayopt import GradientTransformation
+from arrayopt import GradientTransformation, dtypes
 from arrayopt.dispatch import backend, is_array, namespace
 from arrayopt.tree.structure import flatten
 
@@ -125,13 +125,21 @@ def along(f: Two, updates: Any, other: Any) -> Any:
     """The tree of updates with ``f(g, leaf of the other)``; None stays."""
     gs, spec = flatten(updates, _none)
     others = flatten(other, _none)[0]
-    return spec.unflatten([None if g is None else f(g, x) for g, x in zip(gs, others, strict=True)])
+    return spec.unflatten([None if g is None else _of_two(f, g, x) for g, x in zip(gs, others, strict=True)])
+
+
+def _of_two(f: Two, x: Any, y: Any) -> Any:
+    """``f(x, y)``, but not of a column and a row of 70,001 entries each: broadcast, they take 20 GB."""
+    sizes = [math.prod(getattr(z, "shape", ())) for z in (x, y)]
+    if getattr(x, "shape", ()) != getattr(y, "shape", ()) and math.prod(sizes) > 10**8:
+        raise ValueError("the rule: two arrays of other shapes, too large to be broadcast")
+    return f(x, y)
 
 
 def kept(f: Two, updates: Any, slots: Any) -> Any:
     """The tree of slots with ``f(g, slot)``; the slot itself where there is no gradient."""
     gs, olds = flatten(updates, _none)[0], flatten(slots, _none)
-    return olds[1].unflatten([m if g is None else f(g, m) for g, m in zip(gs, olds[0], strict=True)])
+    return olds[1].unflatten([m if g is None else _of_two(f, g, m) for g, m in zip(gs, olds[0], strict=True)])
 
 
 def _zeros(params: Any) -> Any:
@@ -497,8 +505,9 @@ def spread_out(_: World) -> Any:
     def update(updates: Any, state: Any, params: Any = None) -> Any:
         def one(g: Any) -> Any:
             xp = namespace(g)
-            mean = xp.astype(xp.sum(g, dtype=g.dtype), g.dtype) / max(math.prod(g.shape), 1)
-            return xp.broadcast_to(backend(g).settle(mean), tuple(g.shape))
+            wide = xp.astype(g, xp.float32) if dtypes.name(g.dtype) in ("float16", "bfloat16") else g
+            mean = xp.sum(wide, dtype=wide.dtype) / max(math.prod(g.shape), 1)  # NumPy adds bfloat16 one by one
+            return xp.broadcast_to(backend(g).settle(xp.astype(mean, g.dtype)), tuple(g.shape))
 
         out = each(one, updates)
         return out, kept(lambda g, m: g, out, state)
