@@ -284,7 +284,7 @@ class InKernels(Way):
 
     def forget(self) -> None:
         """Forgets the arrays of the last step."""
-        self._last.kept = None
+        self._last.kept, self._last.plain = None, False
 
     def fits(self, leaves: list[Any]) -> bool:
         """Whether leaves are as before: donated arrays the same memory, the others of the same kinds."""
@@ -296,6 +296,9 @@ class InKernels(Way):
             self.forget()
             return super().fits(leaves) or self._fits_with_holes(leaves)
         fresh = self._all_fresh(leaves)
+        self._last.plain = kept.alike is not None and kept.alike(fresh)
+        if self._last.plain:
+            return all([_fits(leaves[i], kind) for i, kind in self._others])
         if list(map(type, fresh)) != self._types:
             return self._fits_with_holes(leaves)
         return (
@@ -478,7 +481,9 @@ class InKernels(Way):
         if None in kept.layouts:  # a conjugate view, say, where there was a plain array before
             return None
         fresh = [leaves[i] for i in self._fresh if i not in missing] if missing else self._all_fresh(leaves)
-        if kept.plain and library.all_plain(fresh) and not any([self._is_view(x) for x in self._odd(fresh, missing)]):
+        if kept.plain and (self._known_plain() or self._are_plain(fresh, missing)):
+            if kept.alike is None and not missing:
+                kept.alike = library.alike(fresh)
             addresses = self._addresses(fresh, missing)
             if self._lie_somewhere(addresses, missing):
                 if addresses != kept.clear and not kept.ranges.touched(addresses, self._lengths):
@@ -486,6 +491,17 @@ class InKernels(Way):
                 if addresses == kept.clear:
                     return Spots(self._blank, kept, addresses, True)
         return self._all_spots(leaves, kept, missing)
+
+    def _known_plain(self) -> bool:
+        """Whether the gradients of this very step have been seen to be like plain ones of before."""
+        known = getattr(self._last, "plain", False)
+        self._last.plain = False
+        return known
+
+    def _are_plain(self, fresh: Sequence[Any], missing: frozenset[int]) -> bool:
+        """Whether gradients are contiguous, none of them a view that computes."""
+        assert self.library is not None
+        return self.library.all_plain(fresh) and not any([self._is_view(x) for x in self._odd(fresh, missing)])
 
     def _lie_somewhere(self, addresses: list[int], missing: frozenset[int]) -> bool:
         """Whether all gradients that are there have memory: it may have been freed."""
@@ -570,6 +586,7 @@ class _Kept:
         self.plain = all([layout is not None and layout.strides is None for layout in self.layouts])
         self.addresses = {i: layout.address for i, layout in known.items()}
         self.fresh = fresh
+        self.alike: Callable[[Sequence[Any]], bool] | None = None  # whether gradients are as plain as these were
         self.clear: list[int] = []  # addresses of gradients that were found to touch none of them
 
 
