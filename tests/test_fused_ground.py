@@ -269,6 +269,47 @@ def test_a_sparse_gradient_is_taken_as_update_takes_it(after: int) -> None:
         step(p, torch.ones(3).to_sparse(), state)
 
 
+@pytest.mark.parametrize("library", [np, torch, jnp], ids=["numpy", "torch", "jax"])
+@pytest.mark.parametrize("shape", [(3,), (0,)])
+def test_a_counter_given_as_a_number_is_an_array_afterwards(shape: tuple[int, ...], library: Any) -> None:
+    tx = arrayopt.adam(0.1)
+    params, grads = {"a": library.ones(shape)}, {"a": library.ones(shape)}
+    state = tx.init(params)
+    given = (state[0]._replace(count=3), *state[1:])
+    _, wanted = tx.update(grads, given, params)
+    _, got = arrayopt.fused_step(tx)(params, grads, given)
+    assert type(got[0].count) is type(wanted[0].count)
+    assert got[0].count == wanted[0].count == 4
+
+
+@pytest.mark.parametrize("library", [np, torch, jnp], ids=["numpy", "torch", "jax"])
+def test_a_number_that_a_rule_counts_with_stays_one(library: Any) -> None:
+    def update(updates: Any, state: Any, params: Any = None) -> Any:
+        return updates, state + 1
+
+    tx = arrayopt.chain(arrayopt.GradientTransformation(lambda params: 0, update), arrayopt.sgd(0.1))
+    params, step = {"a": library.ones(3)}, arrayopt.fused_step(tx)
+    state = tx.init(params)
+    for k in range(4):
+        params, state = step(params, {"a": library.ones(3)}, state)
+        assert type(state[0]) is int
+        assert state[0] == k + 1
+
+
+@pytest.mark.parametrize("engine", [None, "eager"])
+def test_a_slot_that_comes_to_lie_elsewhere_is_replaced(engine: str | None) -> None:
+    def update(updates: Any, state: Any, params: Any = None) -> Any:
+        return updates, arrayopt.tree.map(lambda g: g.to("meta"), updates)
+
+    tx = arrayopt.chain(arrayopt.GradientTransformation(lambda p: p, update), arrayopt.sgd(0.5))
+    params, step = {"a": torch.ones(3)}, arrayopt.fused_step(tx, engine)
+    state = (arrayopt.tree.map(torch.clone, params), *tx.init(params)[1:])
+    for k in range(3):
+        params, state = step(params, {"a": torch.ones(3)}, state)
+        assert torch.equal(params["a"], torch.full((3,), 0.5 - k / 2))
+        assert state[0]["a"].device.type == "meta"
+
+
 # -- subclasses ------------------------------------------------------------------------------------------------
 
 

@@ -145,11 +145,15 @@ class Whole(Way):
         return plain
 
     def _with_numbers(self, found: tuple[Any, Any]) -> tuple[Any, Any]:
-        """Whole numbers where the state had some, which the compiler made arrays of."""
+        """Whole numbers where the state had some, which the compiler made arrays of.
+
+        What became an array of itself, as the counters of our rules do, stays one: JAX calls the others weak.
+        """
         leaves, spec = flatten(found)
         if len(leaves) == len(self.donated):
             kinds = [self.kinds[p][0] for p in self.donated]
-            leaves = [int(x) if kind is int else x for x, kind in zip(leaves, kinds, strict=True)]
+            weak = [kind is int and getattr(x, "weak_type", True) for x, kind in zip(leaves, kinds, strict=True)]
+            leaves = [int(x) if is_number else x for x, is_number in zip(leaves, weak, strict=True)]
         new: tuple[Any, Any] = spec.unflatten(leaves)
         return new
 
@@ -241,6 +245,7 @@ def _same_kind(new: Any, old: Any) -> bool:
         tuple(new.shape) == tuple(old.shape)
         and dtypes.name(new.dtype) == dtypes.name(old.dtype)
         and same_library(new, old)
+        and device_of(new) == device_of(old)
     )
 
 

@@ -236,4 +236,6 @@ def must_be_in_place(x: Any, new: Any) -> bool:
     plain = type(x).__name__ in ("ndarray", "Tensor", "Parameter")
     if not plain or not is_array(new) or (is_tensor(x) and x.is_inference()):  # Torch writes to no such tensor
         return False
+    if getattr(x, "device", None) != getattr(new, "device", None):
+        return False
     return tuple(x.shape) == tuple(new.shape) and x.dtype == new.dtype and window(x) is not None
