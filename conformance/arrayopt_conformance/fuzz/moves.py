@@ -578,8 +578,11 @@ def tensor_changed(table: Table, which: int, how: int) -> None:
     ]
     if how != 15:
         table.undo.append(lambda: setattr(x, "data", old))
+    k = (how + which) % len(changes)
+    if k == 0 and not x.untyped_storage().resizable():  # Torch raises, and leaves a tensor larger than its memory
+        k = 1
     with torch.no_grad():
-        changes[(how + which) % len(changes)]()
+        changes[k]()
 
 
 @move("torch")
