@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from arrayopt.backend import Backend
 from arrayopt.fused import words
 from arrayopt.fused.compare import Print
 from arrayopt.fused.plan import Trees, hollow
-from arrayopt.fused.program import Program, Schedule
+from arrayopt.fused.program import Launch, Number, Program, Run, Schedule, Site, Stage
 from arrayopt.tree.align import StructureError, places
 from arrayopt.tree.structure import flatten
 
@@ -76,7 +76,14 @@ def steady(library: Backend, one: Print, other: Print) -> bool:
     return first == second
 
 
-def agree(library: Backend, full: Print, some: Print, names: Sequence[int], missing: frozenset[int]) -> bool:
+def agree(
+    library: Backend,
+    full: Print,
+    some: Print,
+    names: Sequence[int],
+    missing: frozenset[int],
+    owned: dict[int, int | None] | None,
+) -> bool:
     """Whether a recording in which all gradients are there becomes another one by leaving parameters out.
 
     Args:
@@ -85,7 +92,10 @@ def agree(library: Backend, full: Print, some: Print, names: Sequence[int], miss
       some: the one in which some are None.
       names: for each leaf of the latter its place in the former.
       missing: the places of those that are None.
+      owned: what `owners` says of the schedule of the former.
     """
+    if owned is None:
+        return False
     table: dict[Any, int] = {}
     common = set(map(id, full.captured)) & set(map(id, some.captured))
 
@@ -94,8 +104,9 @@ def agree(library: Backend, full: Print, some: Print, names: Sequence[int], miss
 
     whole = _Values(full, known, range(len(names) + len(missing)), missing, table)
     part = _Values(some, known, names, frozenset(), table)
-    stay = {place for place, value in whole.outputs.items() if value in whole.tainted}
-    return {p: v for p, v in whole.outputs.items() if p not in stay} == part.outputs
+    stay = {place for place, value in whole.outputs.items() if value in whole.tainted or value in whole.nothing}
+    left_out = {place for place in whole.outputs if owned.get(place) in missing}
+    return left_out == stay and {p: v for p, v in whole.outputs.items() if p not in stay} == part.outputs
 
 
 class _Values:
@@ -104,6 +115,7 @@ class _Values:
     Attributes:
       outputs: what is stored, by place.
       tainted: the values that depend on a missing gradient, but for sums, which are as if it were not there.
+      nothing: reductions of what depends on a missing gradient, and which they are.
     """
 
     def __init__(
@@ -116,7 +128,7 @@ class _Values:
     ) -> None:
         self.tainted: set[int] = set()
         self._table, self._names, self._missing = table, names, missing
-        self._nothing: dict[int, str] = {}  # reductions of what depends on a missing gradient
+        self.nothing: dict[int, str] = {}
         self._captured = map(known, recording.captured)
         self._formulas: list[Any] = []
         self._known: list[int] = []
@@ -144,15 +156,15 @@ class _Values:
         return self._known[x] if isinstance(x, int) else x
 
     def _made_of(self, op: str, shape: Any, dtype: str, attrs: Any, args: list[Any]) -> int:
-        gone = [x for x in args if x in self._nothing]
+        gone = [x for x in args if x in self.nothing]
         if gone and op in _SAME:
             return int(gone[0])
-        if gone and JOINS[self._nothing[gone[0]]] == op:
-            return int(next((x for x in args if x not in self._nothing), gone[0]))
+        if gone and JOINS[self.nothing[gone[0]]] == op:
+            return int(next((x for x in args if x not in self.nothing), gone[0]))
         value = self._number((op, shape, dtype, attrs, *args))
         if gone or any([x in self.tainted for x in args]):
             if op in words.REDUCTIONS:
-                self._nothing[value] = op
+                self.nothing[value] = op
             else:
                 self.tainted.add(value)
         return value
@@ -176,35 +188,105 @@ class _Values:
 # -- what is left out ------------------------------------------------------------------------------------------
 
 
-def owners(schedule: Schedule, gradients: range) -> bool:
-    """Notes at each site whose gradient it depends on; whether sites can be left out one by one.
+def owners(schedule: Schedule, gradients: range) -> dict[int, int | None] | None:
+    """Notes at each site, call, copy and number written whose gradient it depends on.
 
     Args:
       schedule: of a step in which all gradients are there.
       gradients: their places.
+
+    Returns:
+      For each place that is written the gradient without which it stays as it is, or None if there is no one such;
+      None in its stead if sites cannot be left out one by one.
     """
-    taint: dict[int, frozenset[int]] = {place: frozenset({place}) for place in gradients}
-    nobody: frozenset[int] = frozenset()
-    for stage in schedule.stages:
-        for launch in stage.launches:
-            depends, launch.owners = _loads_of_stores(launch.program), []
-            for site in launch.sites:
-                given = [taint.get(a, nobody) for a in site.arrays]
-                stored = [(site.arrays[a], nobody.union(*[given[k] for k in loads])) for a, loads in depends]
-                found = nobody.union(*[owner for _, owner in stored], *given[: len(launch.program.loads)])
-                to_leaves = [owner for a, owner in stored if a < schedule.leaves]
-                if len(found) > 1 or nobody in to_leaves or (found and nobody in [owner for _, owner in stored]):
+    found = _Owners(schedule, gradients)
+    return found.places if found.can_be_left_out() else None
+
+
+_NOBODY: frozenset[int] = frozenset()
+
+
+class _Owners:
+    """Follows gradients through a schedule. What depends on several of them, as a norm of all, belongs to nobody."""
+
+    def __init__(self, schedule: Schedule, gradients: range) -> None:
+        self.schedule = schedule
+        self.places: dict[int, int | None] = {}
+        self._arrays: dict[int, frozenset[int]] = {place: frozenset({place}) for place in gradients}
+        self._numbers: dict[int, frozenset[int]] = {}
+
+    def can_be_left_out(self) -> bool:
+        """Whether each site depends on the gradient of one leaf; if so, it is noted which."""
+        launches: list[tuple[Launch, list[int | None]]] = []
+        runs: list[tuple[Run, int | None]] = []
+        for stage in self.schedule.stages:
+            scalars = self._scalars(stage)
+            for launch in stage.launches:
+                sites = [self._site(launch.program, site, scalars) for site in launch.sites]
+                if False in sites:
                     return False
-                launch.owners.append(next(iter(found), None))
-                taint.update(stored)
-        for run in stage.runs:
-            found = nobody.union(*[taint.get(p, nobody) for what, p, _ in run.values.values() if what == "array"])
-            if len(found) > 1 or (found and run.numbers):
-                return False
-            run.owner = next(iter(found), None)
-            taint.update({place: found for _, place in run.arrays})
-    schedule.owners = {source: next(iter(taint.get(source, nobody)), None) for source, _ in schedule.copied}
-    return True
+                launches.append((launch, [None if x is False else x for x in sites]))
+            for run in stage.runs:
+                depends = self._run(run)
+                if len(depends) > 1 or (depends and run.numbers):
+                    return False
+                runs.append((run, _one(depends)))
+        self._note(launches, runs)
+        return True
+
+    def _note(self, launches: list[tuple[Launch, list[int | None]]], runs: list[tuple[Run, int | None]]) -> None:
+        """Notes what was found all at once: another thread may be in a step."""
+        schedule = self.schedule
+        copied = {source: _one(self._arrays.get(source, _NOBODY)) for source, _ in schedule.copied}
+        written = {place: _one(self._numbers.get(number, _NOBODY)) for place, number, _ in schedule.written}
+        self.places.update(written)
+        self.places.update({place: copied[source] for source, place in schedule.copied})
+        for launch, sites in launches:
+            launch.owners = sites
+        for run, owner in runs:
+            run.owner = owner
+        schedule.owners = copied | written
+
+    def _scalars(self, stage: Stage) -> list[frozenset[int]]:
+        """What the scalars of a stage depend on."""
+        results: list[frozenset[int]] = []
+
+        def of(number: Number) -> frozenset[int]:
+            if number.source == "number":
+                return _NOBODY
+            return results[number.value] if number.source == "result" else self._numbers.get(number.value, _NOBODY)
+
+        for operation in stage.arithmetic.code:
+            results.append(_NOBODY.union(*[of(x) for x in operation.args]))
+        self._numbers.update({place: of(number) for place, number in stage.arithmetic.stores})
+        return [of(number) for number in stage.arithmetic.answers]
+
+    def _site(self, program: Program, site: Site, scalars: list[frozenset[int]]) -> int | Literal[False] | None:
+        """The gradient that a site depends on, or None; False if it cannot be told."""
+        given = [self._arrays.get(a, _NOBODY) for a in site.arrays]
+        numbers = [x for x in [scalars[k] for k in site.scalars] if len(x) == 1]
+        stored = [(site.arrays[a], _NOBODY.union(*[given[k] for k in loads])) for a, loads in _loads_of_stores(program)]
+        found = _NOBODY.union(*[owner for _, owner in stored], *given[: len(program.loads)], *numbers)
+        to_leaves = [owner for a, owner in stored if a < self.schedule.leaves]
+        if len(found) > 1 or _NOBODY in to_leaves or (found and _NOBODY in [owner for _, owner in stored]):
+            return False
+        self._arrays.update(stored)
+        self._numbers.update(dict.fromkeys(site.results, found))
+        self.places.update({a: _one(owner) for a, owner in stored if a < self.schedule.leaves})
+        return _one(found)
+
+    def _run(self, run: Run) -> frozenset[int]:
+        given = [self._arrays.get(place, _NOBODY) for what, place, _ in run.values.values() if what == "array"]
+        numbers = [self._numbers.get(place, _NOBODY) for what, place, _ in run.values.values() if what == "number"]
+        found = _NOBODY.union(*given, *[x for x in numbers if len(x) == 1])
+        self._arrays.update({place: found for _, place in run.arrays})
+        self._numbers.update({place: found.union(*numbers) for _, place in run.numbers})
+        return found
+
+
+def _one(owners: frozenset[int]) -> int | None:
+    """The one that something depends on; None if there is none, or if there are several."""
+    return next(iter(owners)) if len(owners) == 1 else None
 
 
 def _loads_of_stores(program: Program) -> list[tuple[int, frozenset[int]]]:

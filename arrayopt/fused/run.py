@@ -323,7 +323,8 @@ class InKernels(Way):
         """
         assert self.library is not None and some._print is not None
         assert self._print is not None and self.schedule is not None
-        can = agree(self.library, self._print, some._print, names, missing) and owners(self.schedule, self.gradients)
+        owned = owners(self.schedule, self.gradients)
+        can = agree(self.library, self._print, some._print, names, missing, owned)
         self.fills = self.fills | missing if can else frozenset()
         self._confirmed = self._confirmed or can
         return can
