@@ -297,7 +297,7 @@ class InKernels(Way):
             return super().fits(leaves) or self._fits_with_holes(leaves)
         fresh = self._all_fresh(leaves)
         if list(map(type, fresh)) != self._types:
-            return self._fits_with_holes(leaves)
+            return self._fits_with_holes(leaves, [*self._fresh, *[i for i, _ in self._others]])
         return (
             [x.shape for x in fresh] == self._shapes
             and [x.dtype for x in fresh] == self._dtypes
@@ -305,13 +305,19 @@ class InKernels(Way):
             and all([_fits(leaves[i], kind) for i, kind in self._others])
         )
 
-    def _fits_with_holes(self, leaves: list[Any]) -> bool:
-        """Whether they do but for gradients that are None, which this step has learnt to leave out."""
+    def _fits_with_holes(self, leaves: list[Any], places: Sequence[int] | None = None) -> bool:
+        """Whether they do but for gradients that are None, which this step has learnt to leave out.
+
+        Args:
+          leaves: of the trees.
+          places: those that are to be looked at; all by default.
+        """
         holes = self.fills
         if not holes or all([leaves[i] is None for i in self.gradients]):  # rules look whether there is any gradient
             return False
-        pairs = enumerate(zip(leaves, self.kinds, strict=True))
-        return all([_fits(x, kind) or (x is None and i in holes) for i, (x, kind) in pairs])
+        kinds = self.kinds
+        asked = range(len(kinds)) if places is None else places
+        return all([(leaves[i] is None and i in holes) or _fits(leaves[i], kinds[i]) for i in asked])
 
     def learn(self, some: InKernels, names: Sequence[int], missing: frozenset[int]) -> bool:
         """Whether steps without some gradients are the recorded one with those left out; later ones are run so then.

@@ -46,6 +46,7 @@ class Table(NamedTuple):
       sites: for each launch the sites that its kernel does not do.
       works: for each launch what is left to do.
       missing: the gradients that are None.
+      blank: the entries that are no addresses, since what lies there stays as it is.
       donated: stands for the donated arrays that it was made for; None if it was made array by array.
       fresh: the addresses of the other leaves.
       moving: the entries that are addresses of those, of which of them, and the buffers that they are.
@@ -56,6 +57,7 @@ class Table(NamedTuple):
     sites: list[Sites]
     works: list[Work]
     missing: frozenset[int]
+    blank: list[int]
     donated: Any = None
     fresh: Sequence[int] = ()
     moving: tuple[Numbers, Numbers, list[int]] | None = None

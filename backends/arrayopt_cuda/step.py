@@ -112,13 +112,14 @@ class Step:
             return self._plain_table(s, held)
         layouts = [None if a in self._gone else spots.layouts[a] or self._layout(a) for a in stage.places]
         addresses = np.array([0 if layout is None else layout.address for layout in layouts], dtype=np.int64)
-        addresses[self._unwritten(s)] = 0
+        blank = self._unwritten(s)
+        addresses[blank] = 0
         parts = zip(stage.launches, self._left_out(s), stage.offsets, stage.offsets[1:], strict=False)
         sites = [Sites(launch.odd(layouts[start:stop], set(out)), out) for launch, out, start, stop in parts]
         if held is not None and held.sites == sites and np.array_equal(held.addresses, addresses):
             return held
         self._check(stage.places)
-        return self._room.table(s, addresses, sites, self._missing)
+        return self._room.table(s, addresses, sites, self._missing, blank)
 
     def _layout(self, a: int) -> Layout | None:
         return self._backend.layout(self._arrays[a])
@@ -136,20 +137,20 @@ class Step:
 
     def _plain_table(self, s: int, held: Table | None) -> Table:
         """The same where all arrays are leaves and C-contiguous: only gradients are looked up anew."""
-        stage, donated, fresh, missing = self._bound.stages[s], self._spots.donated, self._spots.fresh, self._missing
+        donated, fresh, missing = self._spots.donated, self._spots.fresh, self._missing
         if held is None or held.donated is not donated or held.moving is None:
             return self._new_plain_table(s)
         where, which, buffers = held.moving
         sites = held.sites
         if held.missing != missing:
-            if stage.written:
+            if held.blank != self._unwritten(s):
                 return self._new_plain_table(s)
             sites = [Sites((), out) for out in self._left_out(s)]
         elif held.fresh == fresh or not buffers:
             return held
         self._check(buffers)
         held.addresses[where] = np.array(fresh, dtype=np.int64)[which]
-        return self._room.table(s, held.addresses, sites, missing, donated, fresh, held.moving)
+        return self._room.table(s, held.addresses, sites, missing, held.blank, donated, fresh, held.moving)
 
     def _new_plain_table(self, s: int) -> Table:
         """The same for other donated arrays than before."""
@@ -160,10 +161,11 @@ class Step:
         moving = [(k, order[a], a) for k, a in enumerate(places) if a in order]
         where, which = [np.array([entry[i] for entry in moving], dtype=np.intp) for i in (0, 1)]
         addresses = np.array([known[a] for a in places], dtype=np.int64)
-        addresses[self._unwritten(s)] = 0
+        blank = self._unwritten(s)
+        addresses[blank] = 0
         sites = [Sites((), out) for out in self._left_out(s)]
         rest = donated, fresh, (where, which, [a for _, _, a in moving])
-        return self._room.table(s, addresses, sites, self._missing, *rest)
+        return self._room.table(s, addresses, sites, self._missing, blank, *rest)
 
     def _check(self, places: Sequence[int]) -> None:
         """Raises ValueError if arrays lie elsewhere: their addresses would mean nothing to the kernels."""
