@@ -171,6 +171,68 @@ def test_library_calls_for_leaves_without_gradient_are_left_out(engine: str) -> 
         assert step.explain().engine == engine and calls <= most
 
 
+def across(which: str, keep: str) -> Any:
+    """A rule in which leaves, or a number, depend on the gradients of some, and stand still without one of them."""
+
+    def update(updates: Any, state: Any, params: Any = None) -> Any:
+        if any([updates[k] is None for k in which]):
+            return (dict.fromkeys(updates) if keep != "number" else updates), state
+        xp = namespace(updates[which[0]])
+        sums = [xp.sum(updates[k]) for k in which]
+        factor = xp.exp(-abs(sums[0]))
+        for other in sums[1:]:
+            factor = factor * xp.exp(-abs(other))
+        if keep == "number":
+            return updates, factor
+        return arrayopt.tree.map(lambda g: g * factor, updates), (factor if keep == "both" else state)
+
+    def init(params: Any) -> Any:
+        return np.zeros(())
+
+    return arrayopt.chain(arrayopt.GradientTransformation(init, update), arrayopt.sgd(0.1))
+
+
+@pytest.mark.parametrize("which", ["a", "ab", "c"])
+@pytest.mark.parametrize("keep", ["leaves", "number", "both"])
+def test_what_depends_on_the_gradients_of_other_leaves(keep: str, which: str, engine: str) -> None:
+    rng = np.random.default_rng(5)
+    follow(lambda: across(which, keep), engine, holes(rng, 16), plain)
+    ones = [frozenset(x) for x in ("", "a", "b", "c", "d", "e", "f", "ab", "c", "d", "ef", "", "a", "b", "c")]
+    follow(lambda: across(which, keep), engine, ones, plain)
+
+
+def of_some(which: str) -> Any:
+    """A mean of the norm of some leaves, which stays as it is where none of them has a gradient."""
+
+    def update(updates: Any, state: Any, params: Any = None) -> Any:
+        some = [updates[k] for k in which if updates[k] is not None]
+        if not some:
+            return updates, state
+        mean = 0.9 * state + 0.1 * arrayopt.tree.norm(some)
+        return {k: g / mean if k in which and g is not None else g for k, g in updates.items()}, mean
+
+    return arrayopt.chain(arrayopt.GradientTransformation(lambda params: np.zeros(()), update), arrayopt.sgd(0.1))
+
+
+@pytest.mark.parametrize("which", ["ab", "abc", "adf"])
+def test_a_rule_may_look_whether_some_leaves_have_any_gradient(which: str, engine: str) -> None:
+    ones = [
+        frozenset(x) for x in ("", "a", "b", "c", "d", "e", "f", "ab", "ac", "abc", "adf", "ab", "df", "adf", "a", "")
+    ]
+    follow(lambda: of_some(which), engine, ones, plain)
+    follow(lambda: of_some(which), engine, holes(np.random.default_rng(6), 24), plain)
+
+
+def test_sets_that_a_rule_may_look_at_are_recorded_once(engine: str) -> None:
+    """Here it does not look, and once that is known nothing more is recorded."""
+    make = lambda: arrayopt.masked(RULES["clipped, scheduled"](), {k: k in "abc" for k in SHAPES})  # noqa: E731
+    ones = [
+        frozenset(x) for x in ("", "ab", "cd", "ef", "abc", "abcf", "abc", "abcd", "bc", "abcef", "", "abc", "abcf")
+    ]
+    step, calls = follow(make, engine, ones, plain)
+    assert step.explain().engine == engine and calls <= 6
+
+
 @pytest.mark.parametrize("draw", [complexes, strewn])
 @pytest.mark.parametrize("name", ["adam", "clipped, scheduled", "momentum"])
 def test_holes_among_arrays_that_are_out_of_the_ordinary(name: str, draw: Draw, engine: str) -> None:
@@ -215,7 +277,9 @@ def test_memory_may_be_exchanged_while_gradients_are_none(
     asarray: Callable[[Any], Any], between: Callable[[Any], Any], name: str, engine: str
 ) -> None:
     """Also between two steps without the same gradients."""
-    some = [frozenset(x) for x in ("", "ace", "bdf", "ace", "ace", "ace", "bdf", "bdf", "", "", "ace", "", "bdf", "a")]
+    some = [
+        frozenset(x) for x in ("", "ace", "bdf", "ace", "ace", "ace", "bdf", "bdf", "", "", "ace", "", "bdf", "a")
+    ]
     step, calls = follow(RULES[name], engine, some, plain, asarray, between)
     assert step.explain().engine == engine and calls <= 6
 

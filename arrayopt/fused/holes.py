@@ -8,8 +8,9 @@ nothing. Whether that is so is seen by comparing recordings in which not the sam
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any, NamedTuple
 
 from arrayopt.backend import Backend
 from arrayopt.fused import words
@@ -82,7 +83,7 @@ def agree(
     some: Print,
     names: Sequence[int],
     missing: frozenset[int],
-    owned: dict[int, int | None] | None,
+    owned: Owned | None,
 ) -> bool:
     """Whether a recording in which all gradients are there becomes another one by leaving parameters out.
 
@@ -105,7 +106,7 @@ def agree(
     whole = _Values(full, known, range(len(names) + len(missing)), missing, table)
     part = _Values(some, known, names, frozenset(), table)
     stay = {place for place, value in whole.outputs.items() if value in whole.tainted or value in whole.nothing}
-    left_out = {place for place in whole.outputs if owned.get(place) in missing}
+    left_out = {place for place in whole.outputs if owned.places.get(place) in missing}
     return left_out == stay and {p: v for p, v in whole.outputs.items() if p not in stay} == part.outputs
 
 
@@ -188,7 +189,20 @@ class _Values:
 # -- what is left out ------------------------------------------------------------------------------------------
 
 
-def owners(schedule: Schedule, gradients: range) -> dict[int, int | None] | None:
+class Owned(NamedTuple):
+    """What can be left out of a schedule.
+
+    Attributes:
+      places: for each place that is written the gradient without which it stays as it is; None if it always changes.
+      groups: gradients that a number depends on together, as the norm of some leaves: a rule may see whether any of
+        them is there.
+    """
+
+    places: dict[int, int | None]
+    groups: frozenset[frozenset[int]]
+
+
+def owners(schedule: Schedule, gradients: range) -> Owned | None:
     """Notes at each site, call, copy and number written whose gradient it depends on.
 
     Args:
@@ -196,14 +210,13 @@ def owners(schedule: Schedule, gradients: range) -> dict[int, int | None] | None
       gradients: their places.
 
     Returns:
-      For each place that is written the gradient without which it stays as it is, or None if there is no one such;
-      None in its stead if sites cannot be left out one by one.
+      What was found; None if sites cannot be left out one by one.
     """
-    found = _Owners(schedule, gradients)
-    return found.places if found.can_be_left_out() else None
+    return _Owners(schedule, gradients).found()
 
 
 _NOBODY: frozenset[int] = frozenset()
+_Label = int | set[int] | None  # the gradient that a number depends on, or several of them
 
 
 class _Owners:
@@ -211,82 +224,115 @@ class _Owners:
 
     def __init__(self, schedule: Schedule, gradients: range) -> None:
         self.schedule = schedule
-        self.places: dict[int, int | None] = {}
+        self._places: dict[int, int | None] = {}
         self._arrays: dict[int, frozenset[int]] = {place: frozenset({place}) for place in gradients}
-        self._numbers: dict[int, frozenset[int]] = {}
+        self._numbers: dict[int, _Label] = {}
+        self._groups: list[set[int]] = []
 
-    def can_be_left_out(self) -> bool:
-        """Whether each site depends on the gradient of one leaf; if so, it is noted which."""
+    def found(self) -> Owned | None:
+        """As `owners` has it."""
         launches: list[tuple[Launch, list[int | None]]] = []
         runs: list[tuple[Run, int | None]] = []
         for stage in self.schedule.stages:
             scalars = self._scalars(stage)
             for launch in stage.launches:
-                sites = [self._site(launch.program, site, scalars) for site in launch.sites]
-                if False in sites:
-                    return False
-                launches.append((launch, [None if x is False else x for x in sites]))
+                depends = [self._site(launch.program, site, scalars) for site in launch.sites]
+                if None in depends:
+                    return None
+                launches.append((launch, [_one(x) for x in depends if x is not None]))
             for run in stage.runs:
-                depends = self._run(run)
-                if len(depends) > 1 or (depends and run.numbers):
-                    return False
-                runs.append((run, _one(depends)))
+                given = self._run(run)
+                if len(given) > 1 or (given and run.numbers):
+                    return None
+                runs.append((run, _one(given)))
         self._note(launches, runs)
-        return True
+        return Owned(self._places, frozenset(map(frozenset, self._groups)))
 
     def _note(self, launches: list[tuple[Launch, list[int | None]]], runs: list[tuple[Run, int | None]]) -> None:
-        """Notes what was found all at once: another thread may be in a step."""
+        """Notes what was found, all at once: another thread may be in a step."""
         schedule = self.schedule
         copied = {source: _one(self._arrays.get(source, _NOBODY)) for source, _ in schedule.copied}
-        written = {place: _one(self._numbers.get(number, _NOBODY)) for place, number, _ in schedule.written}
-        self.places.update(written)
-        self.places.update({place: copied[source] for source, place in schedule.copied})
+        written = {place: _alone(self._numbers.get(number)) for place, number, _ in schedule.written}
+        self._places |= written | {place: copied[source] for source, place in schedule.copied}
         for launch, sites in launches:
             launch.owners = sites
         for run, owner in runs:
             run.owner = owner
         schedule.owners = copied | written
 
-    def _scalars(self, stage: Stage) -> list[frozenset[int]]:
+    # -- numbers -----------------------------------------------------------------------------------------------
+
+    def _scalars(self, stage: Stage) -> list[_Label]:
         """What the scalars of a stage depend on."""
-        results: list[frozenset[int]] = []
+        work = stage.arithmetic
+        labels: list[_Label] = []
+        uses = [number for operation in work.code for number in operation.args]
+        uses += [*[number for _, number in work.stores], *work.answers]
+        counts = Counter([number.value for number in uses if number.source == "result"])
+        for operation in work.code:
+            once = {x.value for x in operation.args if x.source == "result" and counts[x.value] == 1}
+            growing = [label for k in once if isinstance(label := labels[k], set)]
+            labels.append(self._joined([self._label(x, labels) for x in operation.args], growing))
+        self._numbers.update({place: self._label(number, labels) for place, number in work.stores})
+        return [self._label(number, labels) for number in work.answers]
 
-        def of(number: Number) -> frozenset[int]:
-            if number.source == "number":
-                return _NOBODY
-            return results[number.value] if number.source == "result" else self._numbers.get(number.value, _NOBODY)
+    def _label(self, number: Number, results: list[_Label]) -> _Label:
+        if number.source == "number":
+            return None
+        return results[number.value] if number.source == "result" else self._numbers.get(number.value)
 
-        for operation in stage.arithmetic.code:
-            results.append(_NOBODY.union(*[of(x) for x in operation.args]))
-        self._numbers.update({place: of(number) for place, number in stage.arithmetic.stores})
-        return [of(number) for number in stage.arithmetic.answers]
+    def _joined(self, labels: Sequence[_Label], growing: Sequence[set[int]] = ()) -> _Label:
+        """The label of what is made of some numbers.
 
-    def _site(self, program: Program, site: Site, scalars: list[frozenset[int]]) -> int | Literal[False] | None:
-        """The gradient that a site depends on, or None; False if it cannot be told."""
+        Args:
+          labels: of those.
+          growing: the groups that nothing else asks for, as in the course of a sum: what comes is added to them.
+        """
+        alone = {x for x in labels if isinstance(x, int)}
+        group = next((x for x in labels if isinstance(x, set)), None)
+        if group is not None:
+            for other in growing:
+                other |= alone
+            return group
+        if len(alone) > 1:
+            self._groups.append(alone)
+            return alone
+        return next(iter(alone), None)
+
+    # -- arrays ------------------------------------------------------------------------------------------------
+
+    def _site(self, program: Program, site: Site, scalars: list[_Label]) -> frozenset[int] | None:
+        """The gradient that a site depends on; None if there are several."""
         given = [self._arrays.get(a, _NOBODY) for a in site.arrays]
-        numbers = [x for x in [scalars[k] for k in site.scalars] if len(x) == 1]
-        stored = [(site.arrays[a], _NOBODY.union(*[given[k] for k in loads])) for a, loads in _loads_of_stores(program)]
-        found = _NOBODY.union(*[owner for _, owner in stored], *given[: len(program.loads)], *numbers)
+        numbers = {x for x in [scalars[k] for k in site.scalars] if isinstance(x, int)}
+        stored = [
+            (site.arrays[a], _NOBODY.union(*[given[k] for k in loads])) for a, loads in _loads_of_stores(program)
+        ]
+        found = _NOBODY.union(*[owner for _, owner in stored], *given[: len(program.loads)], numbers)
         to_leaves = [owner for a, owner in stored if a < self.schedule.leaves]
         if len(found) > 1 or _NOBODY in to_leaves or (found and _NOBODY in [owner for _, owner in stored]):
-            return False
+            return None
         self._arrays.update(stored)
-        self._numbers.update(dict.fromkeys(site.results, found))
-        self.places.update({a: _one(owner) for a, owner in stored if a < self.schedule.leaves})
-        return _one(found)
+        self._numbers.update(dict.fromkeys(site.results, _one(found)))
+        self._places.update({a: _one(owner) for a, owner in stored if a < self.schedule.leaves})
+        return found
 
     def _run(self, run: Run) -> frozenset[int]:
         given = [self._arrays.get(place, _NOBODY) for what, place, _ in run.values.values() if what == "array"]
-        numbers = [self._numbers.get(place, _NOBODY) for what, place, _ in run.values.values() if what == "number"]
-        found = _NOBODY.union(*given, *[x for x in numbers if len(x) == 1])
+        numbers = [self._numbers.get(place) for what, place, _ in run.values.values() if what == "number"]
+        found = _NOBODY.union(*given, {x for x in numbers if isinstance(x, int)})
         self._arrays.update({place: found for _, place in run.arrays})
-        self._numbers.update({place: found.union(*numbers) for _, place in run.numbers})
+        self._numbers.update(dict.fromkeys([number for _, number in run.numbers], self._joined(numbers)))
         return found
 
 
 def _one(owners: frozenset[int]) -> int | None:
-    """The one that something depends on; None if there is none, or if there are several."""
-    return next(iter(owners)) if len(owners) == 1 else None
+    """The one that something depends on, if there is one."""
+    return next(iter(owners), None)
+
+
+def _alone(label: _Label) -> int | None:
+    return label if isinstance(label, int) else None
 
 
 def _loads_of_stores(program: Program) -> list[tuple[int, frozenset[int]]]:

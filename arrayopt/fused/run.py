@@ -14,7 +14,7 @@ from arrayopt.dispatch import backend, is_array, same_library
 from arrayopt.fused.blame import is_ours, stopping_line
 from arrayopt.fused.compare import Print, difference, fingerprint, kept_as_they_are
 from arrayopt.fused.engines import CompiledStep
-from arrayopt.fused.holes import agree, owners, steady
+from arrayopt.fused.holes import Owned, agree, owners, steady
 from arrayopt.fused.plan import IMMUTABLE, Recording, Shape, Trees, device_of, hollow, recording
 from arrayopt.fused.program import Schedule
 from arrayopt.fused.runner import carry_out, uninterrupted
@@ -266,6 +266,8 @@ class InKernels(Way):
         self._confirmed = False
         self._counters: frozenset[int] = frozenset()  # places where a counter is no number
         self.fills: frozenset[int] = frozenset()  # the places of gradients that may be None
+        self._owned: Owned | None = None
+        self._untried: Sequence[frozenset[int]] = ()  # gradients that have not been None together, though it may show
         donated = set(self.donated)
         arrays = [i for i, kind in enumerate(self.kinds) if kind[1] is not None]
         self._written = [i for i in arrays if i in donated]
@@ -313,7 +315,10 @@ class InKernels(Way):
           places: those that are to be looked at; all by default.
         """
         holes = self.fills
-        if not holes or all([leaves[i] is None for i in self.gradients]):  # rules look whether there is any gradient
+        missing = frozenset([i for i in self.gradients if leaves[i] is None]) if holes else holes
+        if len(missing) in (0, len(self.gradients)):  # rules look whether there is any gradient
+            return False
+        if any([group <= missing for group in self._untried]):  # or any of those that they look at
             return False
         kinds = self.kinds
         asked = range(len(kinds)) if places is None else places
@@ -329,8 +334,10 @@ class InKernels(Way):
         """
         assert self.library is not None and some._print is not None
         assert self._print is not None and self.schedule is not None
-        owned = owners(self.schedule, self.gradients)
+        owned = self._owned = self._owned or owners(self.schedule, self.gradients)
         can = agree(self.library, self._print, some._print, names, missing, owned)
+        groups = owned.groups if owned is not None and not self.fills else self._untried
+        self._untried = [group for group in groups if not group <= missing]
         self.fills = self.fills | missing if can else frozenset()
         self._confirmed = self._confirmed or can
         return can

@@ -38,7 +38,13 @@ class Step:
         self._spots = spots
         self._missing = missing = spots.missing
         self._gone = missing and missing.union(  # buffers in which there is nothing
-            [place for stage in schedule.stages for run in stage.runs if run.owner in missing for _, place in run.arrays]
+            [
+                place
+                for stage in schedule.stages
+                for run in stage.runs
+                if run.owner in missing
+                for _, place in run.arrays
+            ]
         )
         spots.layouts = spots.layouts + [None] * (schedule.buffers - len(leaves))
         for place, x in schedule.captured:
