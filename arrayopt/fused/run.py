@@ -14,7 +14,8 @@ from arrayopt.dispatch import backend, is_array, same_library
 from arrayopt.fused.blame import is_ours, stopping_line
 from arrayopt.fused.compare import Print, difference, fingerprint, kept_as_they_are
 from arrayopt.fused.engines import CompiledStep
-from arrayopt.fused.holes import Owned, agree, owners, steady
+from arrayopt.fused.holes import agree, steady
+from arrayopt.fused.owners import Owned, owners
 from arrayopt.fused.plan import IMMUTABLE, Recording, Shape, Trees, device_of, hollow, recording
 from arrayopt.fused.program import Schedule
 from arrayopt.fused.runner import carry_out, uninterrupted
