@@ -198,16 +198,18 @@ def _kind(xs: Sequence[Array]) -> str:
 class _Range(NamedTuple):
     """Where a sum of squares may be trusted, and by what to multiply before squaring where it may not."""
 
-    low: float
+    low: float  # for each entry, but for as many as ``entries`` at least
     high: float
     up: float
     down: float
     most: float  # what is greater, times ``up``, was large enough as it was: it is cut off lest it overflow
+    entries: float = 1.0
 
 
 _RANGES = {
     "float32": _Range(2.0**-100, 2.0**124, 2.0**95, 2.0**-85, 2.0**60),
-    "float64": _Range(2.0**-900, 2.0**1020, 2.0**600, 2.0**-600, 2.0**480),
+    # more entries than there are: the bound does not tell how many gradients are None, so kernels serve any number
+    "float64": _Range(2.0**-900, 2.0**1020, 2.0**600, 2.0**-600, 2.0**480, 2.0**60),
 }
 
 
@@ -232,8 +234,8 @@ def length(xs: Sequence[Array]) -> tuple[Array, Array]:
 def _ranged(xs: list[Array]) -> tuple[Array, Array]:
     """The same where the sum of squares may leave the range. One more pass then, where the library can tell."""
     plain, cond = _square(xs), backend(xs[0]).cond
-    low, high, up, down, most = _RANGES[dtypes.name(plain.dtype)]
-    is_small, is_large = plain < low * sum([math.prod(x.shape) for x in xs]), plain > high
+    low, high, up, down, most, entries = _RANGES[dtypes.name(plain.dtype)]
+    is_small, is_large = plain < low * max(sum([math.prod(x.shape) for x in xs]), entries), plain > high
     one = namespace(plain).ones_like(plain)
 
     def inner() -> Array:

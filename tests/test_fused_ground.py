@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import gc
 import importlib.metadata
+import shutil
 import warnings
 import weakref
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pytest
+from cuda_on_host import emulate
 
 import arrayopt
 from arrayopt import dispatch, numerics
@@ -551,9 +553,15 @@ def chains() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", chains())
-@pytest.mark.parametrize("engine", ["numba", "tiles"])
+@pytest.mark.parametrize("engine", ["numba", "tiles", "cuda"])
 @pytest.mark.parametrize("start", ["full", "holes"])
-def test_other_holes_in_each_step_record_nothing(start: str, engine: str, name: str) -> None:
+def test_other_holes_in_each_step_record_nothing(
+    start: str, engine: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if engine == "cuda":
+        if shutil.which("g++") is None:
+            pytest.skip("needs g++")
+        emulate("numpy", monkeypatch)
     rng = np.random.default_rng(0)
     tx, calls = counted(chains()[name])
     params = {k: rng.normal(size=(3, 4) if k > "b" else 5).astype(np.float32) for k in "abcdef"}

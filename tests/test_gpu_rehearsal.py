@@ -14,7 +14,16 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
-@pytest.mark.parametrize(("part", "match"), [("odd", "held by the rule"), ("speed", "float32 momentum, 1000 x 1k")])
+@pytest.mark.parametrize(
+    ("part", "match"),
+    [
+        ("odd", "held by the rule"),
+        ("odd", "None as a gradient"),
+        ("waiting", "are None"),
+        ("speed", "float32 momentum, 1000 x 1k"),
+        ("speed", "without some gradients"),
+    ],
+)
 def test_a_part_is_rehearsed(part: str, match: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "arrayopt_conformance.gpu", "--rehearse", "--minutes", "2"]
     options = ["--only", part, "--match", match, "--json", str(tmp_path / "found.json")]

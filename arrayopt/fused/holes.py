@@ -14,8 +14,8 @@ from typing import Any
 from arrayopt.backend import Backend
 from arrayopt.fused import words
 from arrayopt.fused.compare import Print
+from arrayopt.fused.owners import Owned
 from arrayopt.fused.plan import Trees, hollow
-from arrayopt.fused.program import Program, Schedule
 from arrayopt.tree.align import StructureError, places
 from arrayopt.tree.structure import flatten
 
@@ -76,7 +76,14 @@ def steady(library: Backend, one: Print, other: Print) -> bool:
     return first == second
 
 
-def agree(library: Backend, full: Print, some: Print, names: Sequence[int], missing: frozenset[int]) -> bool:
+def agree(
+    library: Backend,
+    full: Print,
+    some: Print,
+    names: Sequence[int],
+    missing: frozenset[int],
+    owned: Owned | None,
+) -> bool:
     """Whether a recording in which all gradients are there becomes another one by leaving parameters out.
 
     Args:
@@ -85,7 +92,10 @@ def agree(library: Backend, full: Print, some: Print, names: Sequence[int], miss
       some: the one in which some are None.
       names: for each leaf of the latter its place in the former.
       missing: the places of those that are None.
+      owned: what `owners` says of the schedule of the former.
     """
+    if owned is None:
+        return False
     table: dict[Any, int] = {}
     common = set(map(id, full.captured)) & set(map(id, some.captured))
 
@@ -94,8 +104,9 @@ def agree(library: Backend, full: Print, some: Print, names: Sequence[int], miss
 
     whole = _Values(full, known, range(len(names) + len(missing)), missing, table)
     part = _Values(some, known, names, frozenset(), table)
-    stay = {place for place, value in whole.outputs.items() if value in whole.tainted}
-    return {p: v for p, v in whole.outputs.items() if p not in stay} == part.outputs
+    stay = {place for place, value in whole.outputs.items() if value in whole.tainted or value in whole.nothing}
+    left_out = {place for place in whole.outputs if owned.places.get(place) in missing}
+    return left_out == stay and {p: v for p, v in whole.outputs.items() if p not in stay} == part.outputs
 
 
 class _Values:
@@ -104,6 +115,7 @@ class _Values:
     Attributes:
       outputs: what is stored, by place.
       tainted: the values that depend on a missing gradient, but for sums, which are as if it were not there.
+      nothing: reductions of what depends on a missing gradient, and which they are.
     """
 
     def __init__(
@@ -116,7 +128,7 @@ class _Values:
     ) -> None:
         self.tainted: set[int] = set()
         self._table, self._names, self._missing = table, names, missing
-        self._nothing: dict[int, str] = {}  # reductions of what depends on a missing gradient
+        self.nothing: dict[int, str] = {}
         self._captured = map(known, recording.captured)
         self._formulas: list[Any] = []
         self._known: list[int] = []
@@ -144,15 +156,15 @@ class _Values:
         return self._known[x] if isinstance(x, int) else x
 
     def _made_of(self, op: str, shape: Any, dtype: str, attrs: Any, args: list[Any]) -> int:
-        gone = [x for x in args if x in self._nothing]
+        gone = [x for x in args if x in self.nothing]
         if gone and op in _SAME:
             return int(gone[0])
-        if gone and JOINS[self._nothing[gone[0]]] == op:
-            return int(next((x for x in args if x not in self._nothing), gone[0]))
+        if gone and JOINS[self.nothing[gone[0]]] == op:
+            return int(next((x for x in args if x not in self.nothing), gone[0]))
         value = self._number((op, shape, dtype, attrs, *args))
         if gone or any([x in self.tainted for x in args]):
             if op in words.REDUCTIONS:
-                self._nothing[value] = op
+                self.nothing[value] = op
             else:
                 self.tainted.add(value)
         return value
@@ -171,45 +183,3 @@ class _Values:
 
     def _number(self, key: Any) -> int:
         return self._table.setdefault(key, len(self._table))
-
-
-# -- what is left out ------------------------------------------------------------------------------------------
-
-
-def owners(schedule: Schedule, gradients: range) -> bool:
-    """Notes at each site whose gradient it depends on; whether sites can be left out one by one.
-
-    Args:
-      schedule: of a step in which all gradients are there.
-      gradients: their places.
-    """
-    taint: dict[int, frozenset[int]] = {place: frozenset({place}) for place in gradients}
-    nobody: frozenset[int] = frozenset()
-    for stage in schedule.stages:
-        for launch in stage.launches:
-            depends, launch.owners = _loads_of_stores(launch.program), []
-            for site in launch.sites:
-                given = [taint.get(a, nobody) for a in site.arrays]
-                stored = [(site.arrays[a], nobody.union(*[given[k] for k in loads])) for a, loads in depends]
-                found = nobody.union(*[owner for _, owner in stored], *given[: len(launch.program.loads)])
-                to_leaves = [owner for a, owner in stored if a < schedule.leaves]
-                if len(found) > 1 or nobody in to_leaves or (found and nobody in [owner for _, owner in stored]):
-                    return False
-                launch.owners.append(next(iter(found), None))
-                taint.update(stored)
-        for run in stage.runs:
-            found = nobody.union(*[taint.get(p, nobody) for what, p, _ in run.values.values() if what == "array"])
-            if len(found) > 1 or (found and run.numbers):
-                return False
-            run.owner = next(iter(found), None)
-            taint.update({place: found for _, place in run.arrays})
-    schedule.owners = {source: next(iter(taint.get(source, nobody)), None) for source, _ in schedule.copied}
-    return True
-
-
-def _loads_of_stores(program: Program) -> list[tuple[int, frozenset[int]]]:
-    """For each array that a program stores or sums to, the loads that it depends on."""
-    found = [frozenset({k}) for k in range(len(program.loads))]
-    for _, _, args in program.code:
-        found.append(frozenset[int]().union(*[found[a] for a in args if a >= 0]))
-    return [(array, found[value]) for value, array, _ in (*program.stores, *program.folds)]

@@ -168,7 +168,9 @@ class Schedule:
     copied: list[tuple[int, int]]  # from a buffer to a buffer, at the end
     bound: Any = None  # what an engine keeps of it from step to step
     prepared: bool = False  # whether its kernels have been compiled
-    owners: dict[int, int | None] = field(default_factory=dict[int, "int | None"])  # of what is copied at the end
+    owners: dict[int, int | None] = field(
+        default_factory=dict[int, "int | None"]
+    )  # of what is copied or written at the end
 
     def holds(self) -> bool:
         """Whether the arrays that the rule holds still have the shapes and dtypes that were recorded."""

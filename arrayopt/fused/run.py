@@ -14,7 +14,8 @@ from arrayopt.dispatch import backend, is_array, same_library
 from arrayopt.fused.blame import is_ours, stopping_line
 from arrayopt.fused.compare import Print, difference, fingerprint, kept_as_they_are
 from arrayopt.fused.engines import CompiledStep
-from arrayopt.fused.holes import agree, owners, steady
+from arrayopt.fused.holes import agree, steady
+from arrayopt.fused.owners import Owned, owners
 from arrayopt.fused.plan import IMMUTABLE, Recording, Shape, Trees, device_of, hollow, recording
 from arrayopt.fused.program import Schedule
 from arrayopt.fused.runner import carry_out, uninterrupted
@@ -271,6 +272,8 @@ class InKernels(Way):
         self._confirmed = False
         self._counters: frozenset[int] = frozenset()  # places where a counter is no number
         self.fills: frozenset[int] = frozenset()  # the places of gradients that may be None
+        self._owned: Owned | None = None
+        self._untried: Sequence[frozenset[int]] = ()  # gradients that have not been None together, though it may show
         donated = set(self.donated)
         arrays = [i for i, kind in enumerate(self.kinds) if kind[1] is not None]
         self._written = [i for i in arrays if i in donated]
@@ -305,7 +308,7 @@ class InKernels(Way):
         if self._last.plain:
             return all([_fits(leaves[i], kind) for i, kind in self._others])
         if list(map(type, fresh)) != self._types:
-            return self._fits_with_holes(leaves)
+            return self._fits_with_holes(leaves, [*self._fresh, *[i for i, _ in self._others]])
         return (
             [x.shape for x in fresh] == self._shapes
             and [x.dtype for x in fresh] == self._dtypes
@@ -313,13 +316,22 @@ class InKernels(Way):
             and all([_fits(leaves[i], kind) for i, kind in self._others])
         )
 
-    def _fits_with_holes(self, leaves: list[Any]) -> bool:
-        """Whether they do but for gradients that are None, which this step has learnt to leave out."""
+    def _fits_with_holes(self, leaves: list[Any], places: Sequence[int] | None = None) -> bool:
+        """Whether they do but for gradients that are None, which this step has learnt to leave out.
+
+        Args:
+          leaves: of the trees.
+          places: those that are to be looked at; all by default.
+        """
         holes = self.fills
-        if not holes or all([leaves[i] is None for i in self.gradients]):  # rules look whether there is any gradient
+        missing = frozenset([i for i in self.gradients if leaves[i] is None]) if holes else holes
+        if len(missing) in (0, len(self.gradients)):  # rules look whether there is any gradient
             return False
-        pairs = enumerate(zip(leaves, self.kinds, strict=True))
-        return all([_fits(x, kind) or (x is None and i in holes) for i, (x, kind) in pairs])
+        if any([group <= missing for group in self._untried]):  # or any of those that they look at
+            return False
+        kinds = self.kinds
+        asked = range(len(kinds)) if places is None else places
+        return all([(leaves[i] is None and i in holes) or _fits(leaves[i], kinds[i]) for i in asked])
 
     def learn(self, some: InKernels, names: Sequence[int], missing: frozenset[int]) -> bool:
         """Whether steps without some gradients are the recorded one with those left out; later ones are run so then.
@@ -331,7 +343,10 @@ class InKernels(Way):
         """
         assert self.library is not None and some._print is not None
         assert self._print is not None and self.schedule is not None
-        can = agree(self.library, self._print, some._print, names, missing) and owners(self.schedule, self.gradients)
+        owned = self._owned = self._owned or owners(self.schedule, self.gradients)
+        can = agree(self.library, self._print, some._print, names, missing, owned)
+        groups = owned.groups if owned is not None and not self.fills else self._untried
+        self._untried = [group for group in groups if not group <= missing]
         self.fills = self.fills | missing if can else frozenset()
         self._confirmed = self._confirmed or can
         return can

@@ -64,7 +64,7 @@ def carry_out(
             if spots.missing and schedule.owners[source] in spots.missing:
                 continue
             backend.assign(arrays[place], arrays[source])
-        return _finish(schedule, backend, arrays, known)
+        return _finish(schedule, backend, arrays, known, spots.missing)
 
 
 def prepare(schedule: Schedule, engine: Engine, leaves: Sequence[Any]) -> None:
@@ -84,9 +84,13 @@ def _note(launch: Launch, found: Sequence[Sequence[Any]], known: list[Any]) -> N
                 known[number] = value
 
 
-def _finish(schedule: Schedule, backend: Backend, arrays: list[Any], known: list[Any]) -> dict[int, Any]:
+def _finish(
+    schedule: Schedule, backend: Backend, arrays: list[Any], known: list[Any], missing: frozenset[int]
+) -> dict[int, Any]:
     replaced: dict[int, Any] = {}
     for place, number, _ in schedule.written:
+        if missing and schedule.owners[place] in missing:
+            continue
         if isinstance(arrays[place], (int, float, complex)):
             replaced[place] = type(arrays[place])(known[number])
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -62,7 +62,7 @@ class Bound:
             for _, a, _ in (*launch.program.stores, *launch.program.folds)
             for site in launch.sites
         ]
-        return self.plan.writes(s) or min(stored, default=self.schedule.leaves) < self.schedule.leaves
+        return bool(self.plan.writes(s)) or min(stored, default=self.schedule.leaves) < self.schedule.leaves
 
 
 class _Rooms(threading.local):
@@ -78,6 +78,7 @@ class BoundStage:
       launches: its programs.
       places: the buffers whose addresses it wants: those of each launch, then those that numbers lie in.
       offsets: where in this list each launch begins; then where those of numbers begin.
+      written: the buffers that numbers are written to: the end of this list.
     """
 
     def __init__(self, plan: Plan, schedule: Schedule, s: int, kinds: dict[int, str], compile: Compile) -> None:
@@ -90,6 +91,7 @@ class BoundStage:
         for arrays in (*[launch.arrays for launch in self.launches], plan.buffers(s)):
             self.offsets.append(len(self.places))
             self.places += arrays
+        self.written = plan.writes(s)
         self.last = max(self.places, default=-1)
 
 
@@ -113,13 +115,14 @@ class BoundLaunch:
         self._row = [rows.setdefault(site.scalars, len(rows)) for site in launch.sites]
         self.rows = np.array([[self.values[k].cell for k in row] for row in rows], dtype=np.int32)
         self.results = [[plan.known(place) for place in site.results] for site in launch.sites]
+        self.tasks, self.segments = self._work() if self.kernel else (_rows([], 4), _rows([], 7))
 
-    def odd(self, layouts: Sequence[Layout | None]) -> tuple[int, ...]:
-        """The sites whose arrays cannot be walked through as vectors."""
+    def odd(self, layouts: Sequence[Layout | None], out: Collection[int]) -> tuple[int, ...]:
+        """The sites whose arrays cannot be walked through as vectors, but for those that are left out."""
         if all([layout is not None and layout.strides is None for layout in layouts]):
             return ()
         n = len(self.sites)
-        return tuple([k for k in range(n) if not self._is_plain(layouts[k::n])])
+        return tuple([k for k in range(n) if k not in out and not self._is_plain(layouts[k::n])])
 
     def _is_plain(self, layouts: Sequence[Layout | None]) -> bool:
         known = [layout for layout in layouts if layout is not None]
@@ -129,14 +132,22 @@ class BoundLaunch:
             return all([layout.strides is None for layout in known])
         return alike(known)
 
-    def tasks(self, odd: Sequence[int]) -> tuple[Numbers, Numbers]:
+    def without(self, sites: Sequence[int]) -> tuple[Numbers, Numbers]:
+        """The tasks and segments but for some sites, of whose sums nothing is left."""
+        if not sites:
+            return self.tasks, self.segments
+        kept, segments = ~np.isin(self.tasks[:, 0], sites), self.segments.copy()
+        before = np.concatenate([[0], np.cumsum(kept)])
+        first, end = before[segments[:, 0]], before[segments[:, 0] + segments[:, 1]]
+        segments[:, 0], segments[:, 1] = first, end - first
+        return np.ascontiguousarray(self.tasks[kept]), segments
+
+    def _work(self) -> tuple[Numbers, Numbers]:
         """What blocks do: site, first entry, entries, row of scalars; and what is made of what they find."""
         sums = self.program.reduces
         tasks: list[tuple[int, ...]] = []
         segments: list[tuple[int, ...]] = []
         for k, site in enumerate(self.sites):
-            if k in odd:
-                continue
             first, size = len(tasks), site.size
             for start in range(0, size if size or not sums else 1, TASK):
                 tasks.append((k, start, min(TASK, size - start), self._row[k]))
@@ -145,7 +156,11 @@ class BoundLaunch:
                 cell = self.results[k][column].cell
                 assert cell is not None
                 segments.append((first, len(tasks) - first, len(sums), column, cell, _CODES[op], is_bool))
-        return np.array(tasks, dtype=np.int64).reshape(-1, 4), np.array(segments, dtype=np.int64).reshape(-1, 7)
+        return _rows(tasks, 4), _rows(segments, 7)
+
+
+def _rows(rows: list[tuple[int, ...]], width: int) -> Numbers:
+    return np.array(rows, dtype=np.int64).reshape(-1, width)
 
 
 def number_of(value: Value, x: Any) -> Any:

@@ -28,6 +28,7 @@ class CudaEngine:
     """
 
     about = "CUDA kernels, one launch for all leaves alike"
+    leaves_out = True
 
     def __init__(self, backend: Backend, driver: Driver | None = None) -> None:
         self.backend = backend
@@ -64,7 +65,7 @@ class CudaEngine:
         with self.driver.on(like) as stream:
             bound: Bound | None = schedule.bound
             if bound is None:
-                bound = schedule.bound = self._bound(schedule, leaves, like)
+                bound = schedule.bound = self._bound(schedule, leaves, like, spots.missing)
             if bound.why_not is not None:
                 return carry_out(schedule, self, self.backend, leaves, spots)
             rooms = bound.rooms.made  # launches of one thread in one stream run one after another
@@ -72,9 +73,9 @@ class CudaEngine:
                 rooms[stream] = Room(bound, self.backend, self.driver, like)
             return Step(rooms[stream], self._tiles, leaves, spots).run()
 
-    def _bound(self, schedule: Schedule, leaves: list[Any], like: Any) -> Bound:
+    def _bound(self, schedule: Schedule, leaves: list[Any], like: Any, missing: frozenset[int]) -> Bound:
         """A schedule with all its kernels; what has none is tried, on little."""
-        arrays = dict(enumerate(leaves)) | dict(schedule.captured)
+        arrays = {place: x for place, x in enumerate(leaves) if place not in missing} | dict(schedule.captured)
         host = frozenset([place for place, x in arrays.items() if not self._can_address(x)])
         try:
             found = Bound(schedule, arrays, host, self._kernel)

@@ -202,11 +202,11 @@ class Plan:
     def buffers(self, s: int) -> list[int]:
         """The arrays that the kernel of a stage reads numbers from, or writes them to."""
         read = [value.buffer for value in self._kernels[s] if value.buffer is not None]
-        return [*read, *[buffer for buffer, _, _ in self._writes[s]]]
+        return [*read, *self.writes(s)]
 
-    def writes(self, s: int) -> bool:
-        """Whether the kernel of a stage writes numbers to arrays."""
-        return bool(self._writes[s])
+    def writes(self, s: int) -> list[int]:
+        """The last of these arrays: those that the kernel writes numbers to."""
+        return [buffer for buffer, _, _ in self._writes[s]]
 
     def source(self, s: int, dtypes: dict[int, str]) -> str | None:
         """The text of the kernel ``numbers`` of a stage; None if there is nothing to do.
@@ -239,8 +239,9 @@ class Plan:
     def _stored(self, s: int, names: dict[int, str]) -> Iterator[str]:
         first = len([value for value in self._kernels[s] if value.buffer is not None])
         for k, (_, dtype, value) in enumerate(self._writes[s]):
-            x = self._operand(value, names)
-            yield f"*({TYPES[dtype]} *)table[{first + k}] = {narrowed(x, dtype) if dtype in NARROW else x.to(dtype)}"
+            x, at = self._operand(value, names), f"table[{first + k}]"  # 0 where it is to stay as it is
+            text = narrowed(x, dtype) if dtype in NARROW else x.to(dtype)
+            yield f"if ({at} != 0) *({TYPES[dtype]} *){at} = {text}"
 
     def _operand(self, value: Value, names: dict[int, str]) -> Operand:
         name = names.get(id(value))

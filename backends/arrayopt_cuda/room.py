@@ -25,14 +25,28 @@ class Work(NamedTuple):
     partial: int
 
 
+class Sites(NamedTuple):
+    """Sites of a launch that its kernel does not do.
+
+    Attributes:
+      odd: those that the library must do.
+      out: those that are left out, their gradient being None.
+    """
+
+    odd: tuple[int, ...] = ()
+    out: tuple[int, ...] = ()
+
+
 class Table(NamedTuple):
     """The addresses of the arrays of a stage, on the device.
 
     Attributes:
       at: where it lies.
       addresses: what was put there.
-      odd: for each launch the sites that the library must do.
+      sites: for each launch the sites that its kernel does not do.
       works: for each launch what is left to do.
+      missing: the gradients that are None.
+      blank: the entries that are no addresses, since what lies there stays as it is.
       donated: stands for the donated arrays that it was made for; None if it was made array by array.
       fresh: the addresses of the other leaves.
       moving: the entries that are addresses of those, of which of them, and the buffers that they are.
@@ -40,8 +54,10 @@ class Table(NamedTuple):
 
     at: int
     addresses: Numbers
-    odd: list[tuple[int, ...]]
+    sites: list[Sites]
     works: list[Work]
+    missing: frozenset[int]
+    blank: list[int]
     donated: Any = None
     fresh: Sequence[int] = ()
     moving: tuple[Numbers, Numbers, list[int]] | None = None
@@ -69,7 +85,7 @@ class Room:
         cells: Any = backend.empty((max(len(bound.plan.cells), 1),), "float64", like)
         self.cells = cells, cells.view(backend.dtype("int64"))
         self.place, self.at = driver.place(cells), self._address(cells)
-        self._works: dict[Any, Work] = {}
+        self._works: dict[Any, tuple[tuple[int, ...], Work]] = {}
         self.tables: list[Table | None] = [None] * len(bound.stages)
         self._varying = Handed(bound.plan.varying)
         self.set(Handed(bound.plan.constants), [value.number for value in bound.plan.constants])
@@ -82,42 +98,53 @@ class Room:
         assert layout is not None
         return layout.address
 
-    def put(self, key: Any, values: Numbers, anew: bool = False) -> int:
-        """Where some values lie on the device. Those of a key stay as they are, unless they are put there anew."""
+    def put(self, key: Any, values: Numbers, anew: bool = False, most: int = 0) -> int:
+        """Where some values lie on the device. Those of a key stay as they are, unless they are put there anew.
+
+        Args:
+          key: of the memory.
+          values: what is to lie there.
+          anew: whether to put them there also if there are others.
+          most: the bytes that later values may have.
+        """
         kept = self._kept.get(key)
         if kept is None:
-            array = self.backend.empty(((values.nbytes + 7) // 8 + 1,), "int64", self.cells[0])
+            array = self.backend.empty(((max(values.nbytes, most) + 7) // 8 + 1,), "int64", self.cells[0])
             kept = self._kept[key] = array, self._address(array)
             anew = True
         if anew and values.nbytes:
             self.driver.upload(values, kept[1])
         return kept[1]
 
-    def table(self, s: int, addresses: Numbers, odd: list[tuple[int, ...]], *rest: Any) -> Table:
+    def table(self, s: int, addresses: Numbers, sites: list[Sites], *rest: Any) -> Table:
         """A new table for a stage."""
+        self.tables[s] = None  # if this fails, what lies there is no longer what the last one says
+        works = [self._work(s, n, (*odd, *out)) for n, (odd, out) in enumerate(sites)]
         at = self.put(("table", s), addresses, anew=True)
-        works = [self._work(s, n, sites) for n, sites in enumerate(odd)]
-        found = self.tables[s] = Table(at, addresses, odd, works, *rest)
+        found = self.tables[s] = Table(at, addresses, sites, works, *rest)
         return found
 
-    def _work(self, s: int, n: int, odd: tuple[int, ...]) -> Work:
-        key = s, n, odd
-        if key not in self._works:
-            self._works[key] = self._new_work(s, n, odd)
-        return self._works[key]
+    def _work(self, s: int, n: int, less: tuple[int, ...]) -> Work:
+        """The work but for some sites. Beside the whole the last one of this kind is kept."""
+        key = s, n, bool(less)
+        found = self._works.get(key)
+        if found is None or found[0] != less:
+            self._works.pop(key, None)
+            found = self._works[key] = less, self._new_work(key, less)
+        return found[1]
 
-    def _new_work(self, s: int, n: int, odd: tuple[int, ...]) -> Work:
+    def _new_work(self, key: tuple[int, int, bool], less: tuple[int, ...]) -> Work:
+        s, n, _ = key
         launch = self.bound.stages[s].launches[n]
         if launch.kernel is None:
             return Work(0, 0, 0, 0, 0)
-        tasks, segments = launch.tasks(odd)
-        columns = len(launch.program.reduces)
+        tasks, segments = launch.without(less)
         return Work(
-            self.put(("tasks", s, n, odd), tasks),
+            self.put(("tasks", *key), tasks, True, launch.tasks.nbytes),
             len(tasks),
-            self.put(("segments", s, n, odd), segments),
+            self.put(("segments", *key), segments, True),
             len(segments),
-            self._scratch(("partial", s, n, odd), len(tasks) * columns),
+            self._scratch(("partial", s, n), len(launch.tasks) * len(launch.program.reduces)),
         )
 
     def _scratch(self, key: Any, size: int) -> int:

@@ -9,13 +9,13 @@ import numpy as np
 
 from arrayopt.fused.program import Run
 from arrayopt.fused.runner import check_answers, uninterrupted
-from arrayopt.fused.tiles import Tiles
+from arrayopt.fused.tiles import Tiles, nothing
 from arrayopt.fused.traced import Traced
-from arrayopt.layout import Spots
+from arrayopt.layout import Layout, Spots
 from arrayopt_cuda.bound import BoundLaunch, number_of
 from arrayopt_cuda.emit import THREADS
 from arrayopt_cuda.numbers import Value
-from arrayopt_cuda.room import Room, Table
+from arrayopt_cuda.room import Room, Sites, Table
 
 _BLOCKS = 8192  # more than any device runs at once; each takes one task after another
 
@@ -36,6 +36,16 @@ class Step:
         self._schedule = schedule = room.bound.schedule
         self._arrays = leaves + [None] * (schedule.buffers - len(leaves))
         self._spots = spots
+        self._missing = missing = spots.missing
+        self._gone = missing and missing.union(  # buffers in which there is nothing
+            [
+                place
+                for stage in schedule.stages
+                for run in stage.runs
+                if run.owner in missing
+                for _, place in run.arrays
+            ]
+        )
         spots.layouts = spots.layouts + [None] * (schedule.buffers - len(leaves))
         for place, x in schedule.captured:
             self._arrays[place] = spots.held.get(place, x)
@@ -51,8 +61,13 @@ class Step:
             if self._bound.stages[-1].numbers is not None:
                 self._compute(len(self._schedule.stages))
             for source, place in self._schedule.copied:
-                self._backend.assign(self._arrays[place], self._arrays[source])
+                if not self._stays(source):
+                    self._backend.assign(self._arrays[place], self._arrays[source])
             return self._finish(written)
+
+    def _stays(self, place: int) -> bool:
+        """Whether what is copied from or written to a place belongs to a gradient that is None."""
+        return bool(self._missing) and self._schedule.owners[place] in self._missing
 
     def _host(self) -> list[Any]:
         """Works out what the host knows, and hands it over; answers what belongs into the host's memory."""
@@ -70,7 +85,7 @@ class Step:
     def _make_room(self, s: int) -> None:
         """Makes the tables of a stage and of those after it: from here on arrays of the caller are written."""
         for k, stage in enumerate(self._bound.stages[s:], s):
-            if all([self._arrays[a] is not None for a in stage.places]):
+            if all([self._arrays[a] is not None or a in self._gone for a in stage.places]):
                 self._tables[k] = self._table(k)
 
     def _stage(self, s: int) -> None:
@@ -82,7 +97,7 @@ class Step:
         table = self._compute(s)
         for n, launch in enumerate(self._bound.stages[s].launches):
             self._launch(s, n, launch, table)
-        for run in stage.runs:
+        for run in [run for run in stage.runs if run.owner not in self._missing]:
             self._call(run)
         for place in stage.dropped:
             self._arrays[place] = self._spots.layouts[place] = None
@@ -101,37 +116,66 @@ class Step:
         stage, spots, held = self._bound.stages[s], self._spots, self._room.tables[s]
         if spots.plain and stage.last < spots.leaves:
             return self._plain_table(s, held)
-        layouts = [spots.layouts[a] or self._backend.layout(self._arrays[a]) for a in stage.places]
+        layouts = [None if a in self._gone else spots.layouts[a] or self._layout(a) for a in stage.places]
         addresses = np.array([0 if layout is None else layout.address for layout in layouts], dtype=np.int64)
-        parts = zip(stage.launches, stage.offsets, stage.offsets[1:], strict=False)
-        odd = [launch.odd(layouts[start:stop]) for launch, start, stop in parts]
-        if held is not None and held.odd == odd and np.array_equal(held.addresses, addresses):
+        blank = self._unwritten(s)
+        addresses[blank] = 0
+        parts = zip(stage.launches, self._left_out(s), stage.offsets, stage.offsets[1:], strict=False)
+        sites = [Sites(launch.odd(layouts[start:stop], set(out)), out) for launch, out, start, stop in parts]
+        if held is not None and held.sites == sites and np.array_equal(held.addresses, addresses):
             return held
         self._check(stage.places)
-        return self._room.table(s, addresses, odd)
+        return self._room.table(s, addresses, sites, self._missing, blank)
+
+    def _layout(self, a: int) -> Layout | None:
+        return self._backend.layout(self._arrays[a])
+
+    def _left_out(self, s: int) -> list[tuple[int, ...]]:
+        """For each launch of a stage the sites whose gradient is None."""
+        launches = self._schedule.stages[s].launches if s < len(self._schedule.stages) else []
+        return [tuple(self._spots.left_out(launch.owners)) for launch in launches]
+
+    def _unwritten(self, s: int) -> list[int]:
+        """Where in the table of a stage there are arrays of numbers that stay as they are."""
+        stage = self._bound.stages[s]
+        first = len(stage.places) - len(stage.written)
+        return [k for k, a in enumerate(stage.written, first) if self._stays(a)] if self._missing else []
 
     def _plain_table(self, s: int, held: Table | None) -> Table:
         """The same where all arrays are leaves and C-contiguous: only gradients are looked up anew."""
-        places, donated, fresh = self._bound.stages[s].places, cast(Any, self._spots.donated), self._spots.fresh
+        donated, fresh, missing = self._spots.donated, self._spots.fresh, self._missing
         if held is None or held.donated is not donated or held.moving is None:
-            self._check(places)
-            known = donated.addresses | dict(zip(donated.fresh, fresh, strict=True))
-            order = {a: k for k, a in enumerate(donated.fresh)}
-            moving = [(k, order[a], a) for k, a in enumerate(places) if a in order]
-            where, which = [np.array([entry[i] for entry in moving], dtype=np.intp) for i in (0, 1)]
-            addresses = np.array([known[a] for a in places], dtype=np.int64)
-            odd: list[tuple[int, ...]] = [() for _ in self._bound.stages[s].launches]
-            return self._room.table(s, addresses, odd, donated, fresh, (where, which, [a for _, _, a in moving]))
+            return self._new_plain_table(s)
         where, which, buffers = held.moving
-        if held.fresh == fresh or not buffers:
+        sites = held.sites
+        if held.missing != missing:
+            if held.blank != self._unwritten(s):
+                return self._new_plain_table(s)
+            sites = [Sites((), out) for out in self._left_out(s)]
+        elif held.fresh == fresh or not buffers:
             return held
         self._check(buffers)
         held.addresses[where] = np.array(fresh, dtype=np.int64)[which]
-        return self._room.table(s, held.addresses, held.odd, donated, fresh, held.moving)
+        return self._room.table(s, held.addresses, sites, missing, held.blank, donated, fresh, held.moving)
+
+    def _new_plain_table(self, s: int) -> Table:
+        """The same for other donated arrays than before."""
+        places, donated, fresh = self._bound.stages[s].places, cast(Any, self._spots.donated), self._spots.fresh
+        self._check(places)
+        known = donated.addresses | dict(zip(donated.fresh, fresh, strict=True))
+        order = {a: k for k, a in enumerate(donated.fresh)}
+        moving = [(k, order[a], a) for k, a in enumerate(places) if a in order]
+        where, which = [np.array([entry[i] for entry in moving], dtype=np.intp) for i in (0, 1)]
+        addresses = np.array([known[a] for a in places], dtype=np.int64)
+        blank = self._unwritten(s)
+        addresses[blank] = 0
+        sites = [Sites((), out) for out in self._left_out(s)]
+        rest = donated, fresh, (where, which, [a for _, _, a in moving])
+        return self._room.table(s, addresses, sites, self._missing, blank, *rest)
 
     def _check(self, places: Sequence[int]) -> None:
         """Raises ValueError if arrays lie elsewhere: their addresses would mean nothing to the kernels."""
-        arrays, place = [self._arrays[a] for a in places], self._room.place
+        arrays, place = [self._arrays[a] for a in places if a not in self._gone], self._room.place
         if not self._driver.all_at(place, arrays):
             odd = next(x for x in arrays if self._driver.place(x) != place)
             raise ValueError(
@@ -146,12 +190,16 @@ class Step:
             self._driver.launch(launch.kernel, min(work.how_many, _BLOCKS), THREADS, args)
         if work.sums:
             self._driver.launch(self._bound.combine, work.sums, THREADS, (work.segments, work.partial, room.at))
-        if launch.kernel is None or table.odd[n]:
-            self._by_library(launch, table.odd[n] if launch.kernel is not None else range(len(launch.sites)))
+        odd, out = table.sites[n]
+        if launch.kernel is None:
+            self._by_library(launch, [k for k in range(len(launch.sites)) if k not in set(out)])
+            self._leave_out(launch, out)
+        elif odd:
+            self._by_library(launch, odd)
 
     # -- what the library does -----------------------------------------------------------------------------
 
-    def _by_library(self, launch: BoundLaunch, odd: Any) -> None:
+    def _by_library(self, launch: BoundLaunch, odd: Sequence[int]) -> None:
         """Sites that no kernel can do, whole arrays at a time."""
         sites = [launch.sites[k] for k in odd]
         used = {k for site in sites for k in site.scalars}
@@ -159,6 +207,12 @@ class Step:
         found = self._tiles.at(launch.program, sites, self._arrays, scalars)
         for k, results in zip(odd, found, strict=True):
             for value, x in zip(launch.results[k], results, strict=True):
+                self._keep(value, x)
+
+    def _leave_out(self, launch: BoundLaunch, sites: Sequence[int]) -> None:
+        """Has sites that are left out add nothing to sums."""
+        for k in sites:
+            for value, x in zip(launch.results[k], nothing(launch.program), strict=True):
                 self._keep(value, x)
 
     def _number(self, value: Value) -> Any:
@@ -202,7 +256,11 @@ class Step:
         replaced: dict[int, Any] = {}
         known = iter(written)
         for buffer, value in self._plan.written:
-            x = next(known) if value.on_host else number_of(value, self._backend.read(self._room.cell(value)))
+            x = next(known) if value.on_host else None
+            if self._stays(buffer):
+                continue
+            if not value.on_host:
+                x = number_of(value, self._backend.read(self._room.cell(value)))
             if hasattr(self._arrays[buffer], "dtype"):
                 self._backend.assign(self._arrays[buffer], x)
             else:

@@ -120,16 +120,61 @@ def nothing(place: Place) -> str:
     return "as eagerly"
 
 
+HOLED: dict[str, Callable[[], Any]] = {
+    **RULES,
+    "adafactor": lambda: arrayopt.adafactor(0.1, min_dim_size_to_factor=4),
+    "block rms": lambda: arrayopt.chain(arrayopt.clip_by_block_rms(0.1), arrayopt.sgd(0.1, momentum=0.9)),
+}
+
+
 def holes(place: Place) -> str:
-    """None as a gradient."""
-    first, here = {"a": _numbers((5,), 0), "b": _numbers((6,), 1)}, place.library
-    days = [{"a": _numbers((5,), 2 + k), "b": None} for k in range(3)]
-    for make in RULES.values():
-        plain = run(make(), first, days)
-        given = [{"a": here.asarray(day["a"]), "b": None} for day in days]
-        done = stepped(make, here, here.tree(first), given, "cuda")
-        assert_near(done.params, plain.params, FEW, "the parameters of step ")
-    return "as eagerly"
+    """None as a gradient: the same leaves in each step, others in each step, all of them; the rule is seldom run."""
+    here, shapes = place.library, {"a": (33, 17), "b": (33, 17), "c": (20_001,), "d": (), "e": (0, 3)}
+    patterns = [
+        "b",
+        "b",
+        "b",
+        "",
+        "acd",
+        "e",
+        "ac",
+        "bd",
+        "abcd",
+        "ac",
+        "ac",
+        "abcde",
+        "ce",
+        "",
+        "bd",
+        "c",
+        "a",
+        "de",
+    ]
+    first = {key: _numbers(shape, k) for k, (key, shape) in enumerate(shapes.items())}
+    told: list[str] = []
+    for name, make in HOLED.items():
+        days = [
+            {key: None if key in none else _numbers(shape, 9 + t) for key, shape in shapes.items()}
+            for t, none in enumerate(patterns)
+        ]
+        plain, calls = run(make(), first, days), [0]
+
+        def counted(make: Any = make, calls: Any = calls) -> Any:
+            tx = make()
+
+            def update(updates: Any, state: Any, params: Any = None) -> Any:
+                calls[0] += 1
+                return tx.update(updates, state, params)
+
+            return arrayopt.GradientTransformation(tx.init, update)
+
+        given = [{key: None if x is None else here.asarray(x) for key, x in day.items()} for day in days]
+        done = stepped(counted, here, here.tree(first), given, "cuda")
+        assert_near(done.params, plain.params, FEW, f"{name}: the parameters of step ")
+        assert_near(done.states, plain.states, FEW, f"{name}: the state of step ")
+        assert calls[0] <= 12, f"{name} was run {calls[0]} times in {len(days)} steps"
+        told.append(f"{name}: run {calls[0]} times in {len(days)} steps")
+    return "; ".join(told)
 
 
 def elsewhere(place: Place) -> str:

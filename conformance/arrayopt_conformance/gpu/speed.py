@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
+
+import numpy as np
 
 import arrayopt
 from arrayopt_conformance.gpu.places import Place
@@ -51,6 +54,10 @@ SIZES = {"1 x 100M": (1, 10_000), "1000 x 100k": (1000, 316), "1000 x 1k": (1000
 def cases(places: list[Place]) -> Cases:
     """Torch first; the rules in order of worth."""
     for place in sorted(places, key=lambda place: not place.is_torch):
+        for name in ("adamw", "clip and adamw"):
+            for size in ("1000 x 100k", "1000 x 1k"):
+                leaves, side = SIZES[size] if place.real else (6, 8)
+                yield f"{place} without some gradients, {name}, {size}", partial(holes_of, place, name, leaves, side)
         for dtype in ("float32", "bfloat16"):
             for name, race in RACES.items():
                 for size, (leaves, side) in SIZES.items():
@@ -82,12 +89,18 @@ def race_of(place: Place, dtype: str, race: Race, leaves: int, side: int) -> dic
 
 
 class Ours:
-    """A fused step. The first two are taken, so that everything is compiled."""
+    """A fused step. The first two are taken, so that everything is compiled.
+
+    Attributes:
+      grads: of the next step.
+      engine: what runs it.
+      moved: bytes.
+    """
 
     def __init__(self, place: Place, dtype: str, race: Race, leaves: int, side: int) -> None:
         tx = race.ours()
         self._params: Any = tree(place, dtype, race, leaves, side)
-        self._grads = tree(place, dtype, race, leaves, side)
+        self.grads: list[Any] = tree(place, dtype, race, leaves, side)
         self._state, self._step = tx.init(self._params), arrayopt.fused_step(tx, "cuda")
         for _ in range(2):
             self.step()
@@ -96,7 +109,47 @@ class Ours:
 
     def step(self) -> None:
         """Takes one."""
-        self._params, self._state = self._step(self._params, self._grads, self._state)
+        self._params, self._state = self._step(self._params, self.grads, self._state)
+
+
+MOST = 3.0
+"""Times a full step that one without some gradients may take, whichever they are."""
+
+
+def holes_of(place: Place, name: str, leaves: int, side: int) -> dict[str, Any]:
+    """Steps in which half of the gradients are None, the same or others each time, against full ones."""
+    place.tidy()
+    if place.real and place.room() < 60 * leaves * side * side:
+        return {"left out": "too little memory"}
+    ours = Ours(place, "float32", RACES[name], leaves, side)
+    whole, turns = ours.grads, itertools.count()
+    random = np.random.default_rng(0)
+    some = [
+        [g if keep else None for g, keep in zip(whole, random.random(leaves) < 0.5, strict=True)] for _ in range(20)
+    ]
+    learn = [[g if k % 2 == first else None for k, g in enumerate(whole)] for first in (0, 1)]
+
+    def step(grads: Any) -> None:
+        ours.grads = grads
+        ours.step()
+
+    for grads in (*learn, learn[0], *some):  # each has been None; later steps record nothing
+        step(grads)
+    contenders: dict[str, Callable[[], Any]] = {
+        "all": lambda: step(whole),
+        "the same": lambda: step(some[0]),
+        "others each time": lambda: step(some[next(turns) % len(some)]),
+    }
+    found = measured(place, contenders)
+    full = found.pop("all")
+    ratios = {who: round(times.device / full.device, 3) for who, times in found.items()}
+    assert not place.real or max(ratios.values()) <= MOST, ratios
+    return {
+        "engine": ours.engine,
+        "all": full._asdict(),
+        **{k: t._asdict() for k, t in found.items()},
+        "ratios": ratios,
+    }
 
 
 def tree(place: Place, dtype: str, race: Race, leaves: int, side: int) -> list[Any]:

@@ -30,20 +30,30 @@ def cases(places: list[Place]) -> Cases:
     for place in places:
         for name in RULES:
             yield f"{place}: the host goes on, {name}", partial(host_goes_on, place, name)
+        for name in ("adamw", "clipped"):
+            yield (
+                f"{place}: the host goes on, other gradients are None, {name}",
+                partial(host_goes_on, place, name, True),
+            )
         for name in ("adamw", "momentum"):
             yield f"{place}: captured in a graph, {name}", partial(captured, place, name)
 
 
 class Running:
-    """Steps of a rule, the first two taken; each with gradients of its own."""
+    """Steps of a rule, the first taken; each with gradients of its own, of which some may be None."""
 
-    def __init__(self, place: Place, name: str) -> None:
+    def __init__(self, place: Place, name: str, holes: bool = False) -> None:
         self.tx, here = RULES[name](), place.library
         self.params = {f"w{k}": here.asarray(np.ones((40, 30 + k)), "float32") for k in range(20)}
-        self.days = [{key: 0.5 * x for key, x in self.params.items()} for _ in range(4)]
+        self.days: list[dict[str, Any]] = [{key: 0.5 * x for key, x in self.params.items()} for _ in range(4)]
+        if holes:
+            self.days = [
+                {key: g if n % 4 != k else None for n, (key, g) in enumerate(day.items())}
+                for k, day in enumerate(self.days)
+            ]
         self.state = self.tx.init(self.params)
         self.step = arrayopt.fused_step(self.tx, "cuda")
-        for k in range(2):
+        for k in range(6 if holes else 2):
             self.take(k)
         place.wait()
 
@@ -52,9 +62,9 @@ class Running:
         self.params, self.state = self.step(self.params, self.days[k % 4], self.state)
 
 
-def host_goes_on(place: Place, name: str) -> str:
+def host_goes_on(place: Place, name: str, holes: bool = False) -> str:
     """Steps are handed over while the device is busy with something else."""
-    running = Running(place, name)
+    running = Running(place, name, holes)
     with waits_forbidden(place):
         place.spin(SPIN)
         start = time.perf_counter()
