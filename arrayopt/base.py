@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -14,16 +15,34 @@ TransformInitFn = Callable[[Params], OptState]
 TransformUpdateFn = Callable[..., tuple[Updates, OptState]]
 
 
-class GradientTransformation(NamedTuple):
+class _Pair(NamedTuple):
+    init: TransformInitFn
+    update: TransformUpdateFn
+
+
+def _as_optax_knows_it(tx: Any) -> type[Any]:
+    """The class of Optax of that name where Optax is imported, else the transform's own."""
+    kind = type(tx)
+    named = next((k.__name__ for k in kind.__mro__ if k.__module__ == __name__), "")
+    found: type[Any] = getattr(sys.modules.get("optax"), named, kind)
+    return found
+
+
+class GradientTransformation(_Pair):
     """A pair of pure functions that turns gradients into updates.
+
+    Where Optax is imported it is an instance of Optax's class of that name too, for those who ask by ``isinstance``.
 
     Attributes:
       init: ``init(params) -> state``.
       update: ``update(updates, state, params=None) -> (updates, state)``.
     """
 
-    init: TransformInitFn
-    update: TransformUpdateFn
+    __slots__ = ()
+    __class__: Any = property(_as_optax_knows_it)  # what isinstance asks for when the type itself will not do
+
+    def __reduce__(self) -> tuple[type[Any], tuple[Any, ...]]:
+        return type(self), tuple(self)  # pickle's own way compares type and __class__
 
 
 class GradientTransformationExtraArgs(GradientTransformation):
