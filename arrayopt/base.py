@@ -7,8 +7,10 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from arrayopt.checks import transform
+from arrayopt.dispatch import backend, is_array
 from arrayopt.lift import lift
 from arrayopt.states import known
+from arrayopt.tree.structure import flatten
 from arrayopt.types import Array, OptState, Params, Updates
 
 TransformInitFn = Callable[[Params], OptState]
@@ -147,6 +149,10 @@ def apply_updates(params: Params, updates: Updates) -> Params:
     The sum is formed in at least float32 and rounded once, to the parameter's dtype. A parameter whose update
     is None stays as it is. Nothing is written to the inputs.
 
+    On Torch it warns, once in a process, of a loop that would train nothing: where grad mode is on, a parameter is a
+    leaf that requires a gradient and no update has one, the new parameters are no leaves, and ``backward()`` leaves
+    their ``.grad`` at None; and where all updates are None.
+
     Args:
       params: tree of floating-point or complex arrays.
       updates: tree of the same structure and shapes, with None for a parameter that does not move.
@@ -164,8 +170,17 @@ def apply_updates(params: Params, updates: Updates) -> Params:
       >>> arrayopt.apply_updates({"w": np.ones(2), "b": np.zeros(1)}, {"w": np.full(2, -0.5), "b": None})
       {'w': array([0.5, 0.5]), 'b': array([0.])}
     """
-    _, moved = lift("apply_updates", _moved, updates, params, what="update", holder="parameter")
-    return moved
+    new = moved(params, updates)
+    leaves = flatten(params)[0]
+    if leaves and is_array(leaves[0]):
+        backend(leaves[0]).applied(leaves, flatten(updates)[0])
+    return new
+
+
+def moved(params: Params, updates: Updates) -> Params:
+    """The same without a warning."""
+    _, new = lift("apply_updates", _moved, updates, params, what="update", holder="parameter")
+    return new
 
 
 def _moved(u: Array, p: Array) -> tuple[Array, Array]:

@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from arrayopt import dtypes
+from arrayopt.advice import advice
 from arrayopt.dispatch import backend, backend_named, is_array, library, namespace, same_library
 from arrayopt.mixed import Meeting, meets
 from arrayopt.numerics import in_range
@@ -54,7 +55,7 @@ def parameters(who: str, params: Params, what: str = "parameter") -> tuple[list[
     leaves, spec = flatten(params)
     leaves = Meeting(leaves).received(leaves)
     for i, leaf in enumerate(leaves):
-        _check_fit(Site(who, what, spec, i), leaf)
+        _check_fit(Site(who, what, spec, i), leaf, params)
         _check_library(Site(who, what, spec, i), leaf, leaves[0])
     return leaves, spec
 
@@ -279,18 +280,14 @@ def _check_leaf(first: Any, site: Site, g: Any, slots: Sequence[Any], p: Any) ->
             )
 
 
-def _check_fit(site: Site, leaf: Any) -> None:
+def _check_fit(site: Site, leaf: Any, tree: Tree = None) -> None:
     if not is_array(leaf):
-        hint = " jax.eval_shape(optimizer.init, params) makes a state of shapes." if _is_shape(leaf) else ""
-        raise TypeError(f"{site.who}: {site} must be an array; got {type(leaf).__name__} {str(leaf)[:40]}.{hint}")
+        got = f"{type(leaf).__name__} {' '.join(str(leaf).split())[:40]}"
+        raise TypeError(f"{site.who}: {site} must be an array; got {got}.{advice(leaf, tree)}")
     if not dtypes.is_inexact(leaf.dtype):
         why = dtypes.unfit(leaf.dtype)
         hint = " Put None in its place, or use masked." if why.startswith("must") else ""
-        raise TypeError(f"{site.who}: {site} {why}.{hint}")
-
-
-def _is_shape(leaf: Any) -> bool:
-    return type(leaf).__name__ == "ShapeDtypeStruct"
+        raise TypeError(f"{site.who}: {site} {why}.{advice(leaf, tree) or hint}")
 
 
 def _check_library(site: Site, leaf: Any, other: Any) -> None:
