@@ -69,7 +69,8 @@ def remembering(
     """
 
     def checked(updates: Updates, state: OptState, params: Params = None) -> tuple[Updates, OptState]:
-        return update(updates, known(who, kind, state, updates), params)
+        state, updates = known(who, kind, state, updates)
+        return update(updates, state, params)
 
     return GradientTransformation(init, checked)
 

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from arrayopt import dtypes
 from arrayopt.advice import advice
 from arrayopt.dispatch import backend, backend_named, is_array, library, namespace, same_library
-from arrayopt.mixed import Meeting, meets
+from arrayopt.mixed import Meeting, takes
 from arrayopt.numerics import in_range
 from arrayopt.tree.align import places
 from arrayopt.tree.structure import Spec, flatten
@@ -125,7 +125,7 @@ def lift(
     columns = [_Column(who, what, spec, slot, holder) for slot in slots]
     olds = [column.along() for column in columns]
     ps = [] if params is None else _Column(who, what, spec, params, "parameter").along()
-    meeting = Meeting(gs, *olds, ps, [x for x in scalars.values() if is_array(x)])
+    meeting = Meeting(gs, *olds, ps)
     gs, ps = meeting.received(gs), meeting.received(ps) or [None] * len(gs)
     olds = [meeting.received(old, numbers=holder != "state") for old in olds]
     rows = list(zip(sites, gs, _transposed(olds, len(gs)), ps, strict=True))
@@ -310,7 +310,7 @@ def _check_narrowing(site: Site, new: Any, old: Any) -> None:
 def check_scalar(who: str, name: str, value: Any, tree: Tree) -> None:
     """Raises TypeError if a scalar is an array, but of another library than the arrays of a tree."""
     for leaf in flatten(tree)[0] if is_array(value) else ():
-        if is_array(leaf) and not meets(value, leaf):
+        if is_array(leaf) and not takes(leaf, value):
             raise TypeError(
                 f"{who}: {name} must be a number or an array of the gradients' library, {library(leaf)}; "
                 f"got one of {library(value)}."

@@ -30,16 +30,11 @@ def takes(x: Any, other: Any) -> bool:
     return same_library(x, other) or backend(x).takes(other)
 
 
-def meets(x: Any, other: Any) -> bool:
-    """Whether two arrays can be computed with together."""
-    return takes(x, other) or takes(other, x)
-
-
 class Meeting:
     """What becomes of leaves that are computed with together.
 
     Args:
-      *groups: the leaves of all trees, and the scalars.
+      *groups: the leaves of all trees.
 
     Attributes:
       like: an array of the library that they will be of; None if there is no array.
