@@ -16,6 +16,7 @@ from bisect import bisect_right
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate, islice
+from types import GeneratorType
 from typing import Any, NamedTuple, cast
 
 from arrayopt.tree.metadata import Static, agree
@@ -432,7 +433,12 @@ def _open_by_torch(tree: Any) -> Opened | None:
     return Opened(Static({"context": context}), _indices(len(children)), list(children), join)
 
 
+_views = [view for d in ({}, OrderedDict()) for view in (d.keys(), d.values(), d.items())]
+_PASSING = [GeneratorType, map, filter, zip, enumerate, reversed, *map(type, _views)]
+"""What is read once, or belongs to a container: no tree, and JAX warns when it is asked."""
+
 _openers: dict[type[Any], Callable[[Any], Opened | None]] = {
+    **dict.fromkeys(_PASSING, _leaf),
     type(None): _open_none,
     dict: _open_dict,
     OrderedDict: _open_ordered_dict,

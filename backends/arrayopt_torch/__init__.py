@@ -25,9 +25,7 @@ _ALL_NONE = (
     "all updates are None, so nothing moves. The .grad of a tensor is None before backward(), and stays so if it is "
     "no leaf of autograd, as what apply_updates makes."
 )
-_INSTEAD = (
-    "arrayopt.fused_step moves parameters in place; so does param.add_(updates[name]) within torch.no_grad(), for each."
-)
+_INSTEAD = "arrayopt.fused_step moves parameters in place; so does param.add_(updates[name]) within torch.no_grad(), for each."
 
 
 class TorchCount(Count):
