@@ -45,7 +45,7 @@ class Meeting:
     def __init__(self, *groups: Iterable[Any]) -> None:
         xs = [x for group in groups for x in group]
         alike = len(set(map(type, xs))) == 1 and is_array(xs[0])  # as it mostly is, and must be quick
-        kinds = {type(x): x for x in ([] if alike else xs)}
+        kinds: dict[type[Any], Any] = {type(x): x for x in ([] if alike else xs)}
         self._as_they_are = alike or not (_several(kinds.values()) or any([kind in kinds for kind in NUMBERS]))
         self.like: Any = xs[0] if alike else leading(kinds.values())
 

@@ -312,7 +312,7 @@ def _open_tuple(tree: tuple[Any, ...]) -> Opened:
 
 
 def _open_namedtuple(tree: Any) -> Opened:
-    kind = type(tree)
+    kind = cast(Any, type(tree))  # which __class__ need not be
     fields: tuple[str, ...] = kind._fields
 
     def join(children: Sequence[Any]) -> Any:
@@ -433,8 +433,9 @@ def _open_by_torch(tree: Any) -> Opened | None:
     return Opened(Static({"context": context}), _indices(len(children)), list(children), join)
 
 
-_views = [view for d in ({}, OrderedDict()) for view in (d.keys(), d.values(), d.items())]
-_PASSING = [GeneratorType, map, filter, zip, enumerate, reversed, *map(type, _views)]
+_dicts: list[dict[Any, Any]] = [{}, OrderedDict()]
+_views: list[Any] = [view for d in _dicts for view in (d.keys(), d.values(), d.items())]
+_PASSING: list[type[Any]] = [GeneratorType, map, filter, zip, enumerate, reversed, *map(type, _views)]
 """What is read once, or belongs to a container: no tree, and JAX warns when it is asked."""
 
 _openers: dict[type[Any], Callable[[Any], Opened | None]] = {

@@ -11,7 +11,6 @@ from typing import Any, cast
 
 from arrayopt.backend import Backend
 from arrayopt.counts import Count, bare
-from arrayopt.dispatch import is_array
 from arrayopt.layout import Layout
 
 _NAMES = {"bitwise_invert": "bitwise_not", "equal": "eq", "not_equal": "ne"}
@@ -25,7 +24,7 @@ _ALL_NONE = (
     "all updates are None, so nothing moves. The .grad of a tensor is None before backward(), and stays so if it is "
     "no leaf of autograd, as what apply_updates makes."
 )
-_INSTEAD = "arrayopt.fused_step moves parameters in place; so does param.add_(updates[name]) within torch.no_grad(), for each."
+_INSTEAD = "arrayopt.fused_step moves parameters in place; so does param.add_(updates[name]) within torch.no_grad()."
 
 
 class TorchCount(Count):
@@ -79,9 +78,8 @@ class TorchBackend(Backend):
             return
         if not updates:
             self._warn(_ALL_NONE)
-        elif torch.is_grad_enabled() and not any([u.requires_grad for u in updates if is_array(u)]):
-            if any([p.is_leaf and p.requires_grad and _has_memory(p) for p in params if is_array(p)]):
-                self._warn(_NO_LEAVES)
+        elif torch.is_grad_enabled() and any(map(_is_trained, params)) and not any(map(_requires_grad, updates)):
+            self._warn(_NO_LEAVES)
 
     def _warn(self, message: str) -> None:
         self._has_warned = True
@@ -212,6 +210,15 @@ class TorchBackend(Backend):
     def scalar(self, value: Any) -> Any:
         torch = self.torch
         return torch.tensor(value, dtype=torch.float64 if isinstance(value, float) else None, device="cpu")
+
+
+def _requires_grad(x: Any) -> bool:
+    return bool(getattr(x, "requires_grad", False))  # there may be a Python float
+
+
+def _is_trained(x: Any) -> bool:
+    """Whether it is a leaf of autograd that ``backward`` gives a gradient, and is not within ``torch.func``."""
+    return _requires_grad(x) and bool(x.is_leaf) and _has_memory(x)
 
 
 def _has_memory(x: Any) -> bool:

@@ -151,7 +151,11 @@ def numpys_arrays_are_jaxs_beside_jaxs(make: Recipe, library: Library) -> None:
 
 def _copied(library: Library, tree: Any) -> Any:
     """The tree with JAX's arrays copied, since a fused step gives them away."""
-    return arrayopt.tree.map(lambda x: x if isinstance(x, np.ndarray) else library.backend.copy(x), tree)
+
+    def copied(x: Any) -> Any:
+        return x if isinstance(x, np.ndarray) else library.backend.copy(x)
+
+    return arrayopt.tree.map(copied, tree)
 
 
 @law()
