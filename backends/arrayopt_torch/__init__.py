@@ -212,15 +212,6 @@ class TorchBackend(Backend):
         return torch.tensor(value, dtype=torch.float64 if isinstance(value, float) else None, device="cpu")
 
 
-def _requires_grad(x: Any) -> bool:
-    return bool(getattr(x, "requires_grad", False))  # there may be a Python float
-
-
-def _is_trained(x: Any) -> bool:
-    """Whether it is a leaf of autograd that ``backward`` gives a gradient, and is not within ``torch.func``."""
-    return _requires_grad(x) and bool(x.is_leaf) and _has_memory(x)
-
-
 def _has_memory(x: Any) -> bool:
     """Not on ``meta``, not freed, not within ``torch.func``."""
     try:
@@ -239,6 +230,15 @@ def _where(condition: Any, x: Any, y: Any, out: Any) -> Any:
     """``torch.where``, which takes the dtype of two 0-d tensors for the answer's."""
     torch = importlib.import_module("torch")
     return torch.where(condition, *[v if v.ndim else v.to(out.dtype) for v in (x, y)], out=out)
+
+
+def _requires_grad(x: Any) -> bool:
+    return bool(getattr(x, "requires_grad", False))  # there may be a Python float
+
+
+def _is_trained(x: Any) -> bool:
+    """Whether it is a leaf of autograd that ``backward`` gives a gradient, and is not within ``torch.func``."""
+    return _requires_grad(x) and bool(x.is_leaf) and _has_memory(x)
 
 
 def _bytes(x: Any) -> Any:
