@@ -5,7 +5,8 @@ JAX takes NumPy's arrays for its own, and so does whoever computes with both her
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any
 
 from arrayopt import dtypes
@@ -42,12 +43,13 @@ class Meeting:
 
     __slots__ = ("_as_they_are", "like")
 
-    def __init__(self, *groups: Iterable[Any]) -> None:
-        xs = [x for group in groups for x in group]
-        alike = len(set(map(type, xs))) == 1 and is_array(xs[0])  # as it mostly is, and must be quick
-        kinds: dict[type[Any], Any] = {type(x): x for x in ([] if alike else xs)}
+    def __init__(self, *groups: Sequence[Any]) -> None:
+        first: Any = next(chain.from_iterable(groups), None)
+        alike = len(set(map(type, chain.from_iterable(groups)))) == 1 and is_array(first)
+        xs = [] if alike else chain.from_iterable(groups)  # they mostly are alike, and that must be quick
+        kinds: dict[type[Any], Any] = {type(x): x for x in xs}
         self._as_they_are = alike or not (_several(kinds.values()) or any([kind in kinds for kind in NUMBERS]))
-        self.like: Any = xs[0] if alike else leading(kinds.values())
+        self.like: Any = first if alike else leading(kinds.values())
 
     def received(self, xs: list[Any], numbers: bool = True) -> list[Any]:
         """The leaves, where it can be in one library; what cannot be is left for others to complain about.
