@@ -58,10 +58,15 @@ def is_recorded(x: Any) -> bool:
 
 
 def is_array(x: Any) -> bool:
-    """Whether ``x`` is an array of some library (a Python number is not)."""
+    """Whether ``x`` is an array of some library (a Python number is not, nor is a class of arrays)."""
     if type(x) in _namespaces:
         return True
-    return hasattr(x, "dtype") and hasattr(x, "shape") and bool(cast(Any, array_api_compat).is_array_api_obj(x))
+    return (
+        not isinstance(x, type)
+        and hasattr(x, "dtype")
+        and hasattr(x, "shape")
+        and bool(cast(Any, array_api_compat).is_array_api_obj(x))
+    )
 
 
 def library(x: Any) -> str:

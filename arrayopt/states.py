@@ -7,15 +7,17 @@ from typing import Any
 from arrayopt import dtypes
 from arrayopt.answers import described
 from arrayopt.dispatch import backend, is_array, library, same_library
+from arrayopt.mixed import Meeting, takes
 from arrayopt.numerics import GREATEST
 from arrayopt.tree.structure import flatten
 from arrayopt.types import OptState, Updates
 
 
-def known(who: str, kind: type[Any], state: OptState, updates: Updates) -> OptState:
-    """The state of a transform, found to have the fields of its class; counters as arrays of the updates' library.
+def known(who: str, kind: type[Any], state: OptState, updates: Updates) -> tuple[OptState, Updates]:
+    """The state of a transform, found to have the fields of its class, and the updates; all arrays of one library.
 
-    A counter that came back as an integer, from JSON say, or as a NumPy array is the number that it holds.
+    A counter that came back as an integer, from JSON say, or as a NumPy array is the number that it holds. Beside
+    JAX's counters updates of NumPy are JAX's.
 
     Args:
       who: name of the transform, for messages.
@@ -33,7 +35,8 @@ def known(who: str, kind: type[Any], state: OptState, updates: Updates) -> OptSt
             f"{who}: the state must be a {kind.__name__} of {', '.join(names)}; got {described(state)}. "
             f"Call init first."
         )
-    like = next(iter(flatten(updates)[0]), None)
+    leaves, spec = flatten(updates)
+    like = Meeting(leaves).like
     found = {}
     for name in names:
         if name.startswith("count"):
@@ -41,7 +44,9 @@ def known(who: str, kind: type[Any], state: OptState, updates: Updates) -> OptSt
             new = _counter(who, f"{kind.__name__}.{name}", old, like)
             if new is not old:
                 found[name] = new
-    return state._replace(**found) if found else state
+            elif is_array(old) and is_array(like) and not same_library(old, like):
+                updates = spec.unflatten(Meeting(leaves, [old]).received(leaves))
+    return state._replace(**found) if found else state, updates
 
 
 def _is_int(x: Any) -> bool:
@@ -56,10 +61,10 @@ def _counter(who: str, what: str, count: Any, like: Any) -> Any:
     is_plain = _is_int(count) and count >= 0
     if not is_plain and not _is_counter(count):
         raise TypeError(f"{who}: {what} must be a 0-d integer array; got {described(count)}.")
-    if not is_array(like):
+    if like is None:
         return count
     if not is_plain and not dtypes.is_python(count.dtype):
-        if same_library(count, like):
+        if takes(count, like):  # if they are of two libraries, it is the gradients that change
             return count
         if library(count) != "numpy":
             raise TypeError(

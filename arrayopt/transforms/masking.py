@@ -63,7 +63,7 @@ def masked(
     def update(
         updates: Updates, state: MaskedState, params: Params = None, **extra_args: Any
     ) -> tuple[Updates, MaskedState]:
-        state = known(who, MaskedState, state, updates)
+        state, updates = known(who, MaskedState, state, updates)
         made = made_for(updates if params is None else params)
         seen = _hidden(who, made, updates)
         seen_params = None if params is None else _hidden(who, made, params)

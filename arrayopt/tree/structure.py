@@ -16,6 +16,7 @@ from bisect import bisect_right
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate, islice
+from types import GeneratorType
 from typing import Any, NamedTuple, cast
 
 from arrayopt.tree.metadata import Static, agree
@@ -311,7 +312,7 @@ def _open_tuple(tree: tuple[Any, ...]) -> Opened:
 
 
 def _open_namedtuple(tree: Any) -> Opened:
-    kind = tree.__class__
+    kind = cast(Any, type(tree))  # which __class__ need not be
     fields: tuple[str, ...] = kind._fields
 
     def join(children: Sequence[Any]) -> Any:
@@ -432,7 +433,13 @@ def _open_by_torch(tree: Any) -> Opened | None:
     return Opened(Static({"context": context}), _indices(len(children)), list(children), join)
 
 
+_dicts: list[dict[Any, Any]] = [{}, OrderedDict()]
+_views: list[Any] = [view for d in _dicts for view in (d.keys(), d.values(), d.items())]
+_PASSING: list[type[Any]] = [GeneratorType, map, filter, zip, enumerate, reversed, *map(type, _views)]
+"""What is read once, or belongs to a container: no tree, and JAX warns when it is asked."""
+
 _openers: dict[type[Any], Callable[[Any], Opened | None]] = {
+    **dict.fromkeys(_PASSING, _leaf),
     type(None): _open_none,
     dict: _open_dict,
     OrderedDict: _open_ordered_dict,

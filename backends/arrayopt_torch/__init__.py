@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import warnings
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from types import SimpleNamespace
@@ -14,6 +15,16 @@ from arrayopt.layout import Layout
 
 _NAMES = {"bitwise_invert": "bitwise_not", "equal": "eq", "not_equal": "ne"}
 _WITHOUT_OUT = frozenset({"isfinite", "isinf", "isnan", "real", "imag", "conj"})
+
+_NO_LEAVES = (
+    "the new parameters are no leaves of autograd: backward() leaves their .grad at None, and a module keeps its old "
+    "ones, so a loop that goes on with them trains nothing."
+)
+_ALL_NONE = (
+    "all updates are None, so nothing moves. The .grad of a tensor is None before backward(), and stays so if it is "
+    "no leaf of autograd, as what apply_updates makes."
+)
+_INSTEAD = "arrayopt.fused_step moves parameters in place; so does param.add_(updates[name]) within torch.no_grad()."
 
 
 class TorchCount(Count):
@@ -42,6 +53,7 @@ def _as_tensors(x: Any) -> Any:
 
 class TorchBackend(Backend):
     engines = ("numba", "cuda", "tiles", "eager")
+    _has_warned = False
 
     @cached_property
     def torch(self) -> Any:
@@ -58,6 +70,20 @@ class TorchBackend(Backend):
         if x.layout is not self.torch.strided:
             return x.to_dense()
         return x.clone()  # asarray warns if a derivative is being taken
+
+    def applied(self, params: Sequence[Any], updates: Sequence[Any]) -> None:
+        """Warns, once in a process, of a loop that trains nothing: in Optax it would be the right one."""
+        torch = self.torch
+        if self._has_warned or torch.compiler.is_compiling():
+            return
+        if not updates:
+            self._warn(_ALL_NONE)
+        elif torch.is_grad_enabled() and any(map(_is_trained, params)) and not any(map(_requires_grad, updates)):
+            self._warn(_NO_LEAVES)
+
+    def _warn(self, message: str) -> None:
+        self._has_warned = True
+        warnings.warn(f"apply_updates: {message} {_INSTEAD}", stacklevel=4)
 
     def devices(self) -> list[Any]:
         torch = self.torch
@@ -230,6 +256,15 @@ def _where(condition: Any, x: Any, y: Any, out: Any) -> Any:
     """``torch.where``, which takes the dtype of two 0-d tensors for the answer's."""
     torch = importlib.import_module("torch")
     return torch.where(condition, *[v if v.ndim else v.to(out.dtype) for v in (x, y)], out=out)
+
+
+def _requires_grad(x: Any) -> bool:
+    return bool(getattr(x, "requires_grad", False))  # there may be a Python float
+
+
+def _is_trained(x: Any) -> bool:
+    """Whether it is a leaf of autograd that ``backward`` gives a gradient, and is not within ``torch.func``."""
+    return _requires_grad(x) and bool(x.is_leaf) and _has_memory(x)
 
 
 def _bytes(x: Any) -> Any:

@@ -104,6 +104,10 @@ def halved_by_numpy(g: Any) -> Any:
     return np.asarray(g) * 0.5
 
 
+def less_in_numpy(g: Any) -> Any:
+    return g * (0.5 if isinstance(g, np.ndarray) else 1.0)
+
+
 def doubled_in_width(g: Any) -> Any:
     return namespace(g).astype(g, namespace(g).float64)
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 import arrayopt
-from arrayopt_conformance.harness.compare import assert_alike, assert_same, by_path, kinds, snapshot
+from arrayopt_conformance.harness.compare import ULP, assert_alike, assert_near, assert_same, by_path, kinds, snapshot
 from arrayopt_conformance.harness.data import SMALL, gradients, parameters
 from arrayopt_conformance.laws import law
 from arrayopt_conformance.laws.moving import moved
@@ -21,6 +21,7 @@ from arrayopt_conformance.laws.refusals import refused
 from arrayopt_conformance.libraries import Library, libraries
 
 _PATH = "['layer']['w']"
+_FEW = 8 * ULP  # XLA rounds a product and a sum once, where NumPy rounds twice
 
 
 def _nested(tree: Any, **changes: Any) -> dict[str, Any]:
@@ -107,12 +108,13 @@ def _assert_refused_or_not_read(make: Recipe, what: str, gs: Any, state: Any, pa
 def libraries_do_not_mix(make: Recipe, library: Library) -> None:
     """Gradients, state and parameters of different libraries, all of a tree or one leaf.
 
-    Counters of NumPy are the numbers they hold: a state of nothing else becomes one of the gradients' library.
+    Counters of NumPy are the numbers they hold: a state of nothing else becomes one of the gradients' library. NumPy
+    and JAX do mix, as they do in JAX itself: there is a law of that.
     """
     params, gs = _good(library)
     state = make().init(_nested(params))
     for other in libraries().values():
-        if other.name == library.name:
+        if other.name == library.name or {other.name, library.name} == {"numpy", "jax"}:
             continue
         for what, (a, b, c) in _mixtures(other, _nested(gs), state, _nested(params)).items():
             becomes = b
@@ -128,6 +130,32 @@ def _mixtures(other: Library, gs: Any, state: Any, params: Any) -> dict[str, tup
         "a state": (gs, moved(state, other), params),
         "parameters": (gs, state, moved(params, other)),
     }
+
+
+@law("jax", dear=True)
+def numpys_arrays_are_jaxs_beside_jaxs(make: Recipe, library: Library) -> None:
+    """Whatever part of a step is NumPy's: it leads where JAX's alone lead, to JAX's arrays, eagerly and fused."""
+    params, gs = _good(library)
+    params, gs, tx = _nested(params), _nested(gs), make()
+    state = tx.init(params)
+    wanted = tx.update(gs, state, params)
+    moved_so = arrayopt.fused_step(tx)(*_copied(library, (params, gs, state)))
+    for part, (a, b, c) in _mixtures(libraries()["numpy"], gs, state, params).items():
+        what, got = f"with {part} of NumPy, ", tx.update(a, b, c)
+        assert_near(got, wanted, _FEW, what)
+        new = arrayopt.apply_updates(c, got[0]), got[1]
+        assert kinds(new) == kinds((params, wanted[1])), f"{what}parameters and state become {kinds(new)}"
+        fused = arrayopt.fused_step(tx)(*_copied(library, (c, a, b)))
+        assert_same(fused, moved_so, f"fused, {what}")
+
+
+def _copied(library: Library, tree: Any) -> Any:
+    """The tree with JAX's arrays copied, since a fused step gives them away."""
+
+    def copied(x: Any) -> Any:
+        return x if isinstance(x, np.ndarray) else library.backend.copy(x)
+
+    return arrayopt.tree.map(copied, tree)
 
 
 @law()

@@ -40,6 +40,7 @@ PLANTED: dict[str, tuple[str, Recipe]] = {  # by law: a library to break it on, 
     "bad_trees.integers_have_no_gradient": ("numpy", _of(planted.stateless, planted.halved)),
     "bad_trees.libraries_do_not_mix": ("numpy", _of(planted.stateless, planted.halved_by_numpy)),
     "bad_trees.missing_parameters_are_asked_for": ("numpy", _of(planted.needing_a_leaf, name="needing_a_leaf")),
+    "bad_trees.numpys_arrays_are_jaxs_beside_jaxs": ("jax", _of(planted.stateless, planted.less_in_numpy)),
     "bad_trees.shapes_must_fit": ("numpy", _of(planted.keeping, planted.zeros, planted.summed)),
     "bad_trees.structures_must_fit": ("numpy", _of(planted.shaped_by_the_state)),
     "complexes.a_turn_turns_updates_and_leaves_squares": (
@@ -106,6 +107,7 @@ PLANTED: dict[str, tuple[str, Recipe]] = {  # by law: a library to break it on, 
 OF_TWO_LIBRARIES = {
     "bad_arguments.arrays_of_another_library_are_refused",
     "bad_trees.libraries_do_not_mix",
+    "bad_trees.numpys_arrays_are_jaxs_beside_jaxs",
     "moving.a_run_goes_on_in_another_library",
 }
 
