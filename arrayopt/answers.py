@@ -42,7 +42,7 @@ class Asked:
         return self._of_library(answer, bare(k))
 
     def _of_library(self, answer: Any, k: Any) -> Scalar:
-        if not is_array(k) or same_library(answer, k):
+        if not is_array(k) or same_library(answer, k) or backend(answer).takes(k):
             found: Scalar = answer
             return found
         if library(answer) == "numpy":

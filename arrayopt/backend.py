@@ -113,6 +113,9 @@ class Backend:
         kind = self.wide() if type(value) is float else None
         return self.xp.asarray(value, dtype=kind, device=getattr(beside, "device", None))
 
+    def applied(self, params: Sequence[Any], updates: Sequence[Any]) -> None:
+        """Called by ``apply_updates`` with the leaves of both; warns if a loop like that gets nowhere."""
+
     def dtype(self, name: str) -> DType:
         """The library's own dtype of that name."""
         try:

@@ -2,28 +2,49 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from arrayopt.checks import transform
+from arrayopt.dispatch import backend, is_array
 from arrayopt.lift import lift
 from arrayopt.states import known
+from arrayopt.tree.structure import flatten
 from arrayopt.types import Array, OptState, Params, Updates
 
 TransformInitFn = Callable[[Params], OptState]
 TransformUpdateFn = Callable[..., tuple[Updates, OptState]]
 
 
-class GradientTransformation(NamedTuple):
+class _Pair(NamedTuple):
+    init: TransformInitFn
+    update: TransformUpdateFn
+
+
+def _as_optax_knows_it(tx: Any) -> type[Any]:
+    """The class of Optax of that name where Optax is imported, else the transform's own."""
+    kind = type(tx)
+    named = next((k.__name__ for k in kind.__mro__ if k.__module__ == __name__), "")
+    found: type[Any] = getattr(sys.modules.get("optax"), named, kind)
+    return found
+
+
+class GradientTransformation(_Pair):
     """A pair of pure functions that turns gradients into updates.
+
+    Where Optax is imported it is an instance of Optax's class of that name too, for those who ask by ``isinstance``.
 
     Attributes:
       init: ``init(params) -> state``.
       update: ``update(updates, state, params=None) -> (updates, state)``.
     """
 
-    init: TransformInitFn
-    update: TransformUpdateFn
+    __slots__ = ()
+    __class__: Any = property(_as_optax_knows_it)  # what isinstance asks for when the type itself will not do
+
+    def __reduce__(self) -> tuple[type[Any], tuple[Any, ...]]:
+        return type(self), tuple(self)  # pickle's own way compares type and __class__
 
 
 class GradientTransformationExtraArgs(GradientTransformation):
@@ -128,6 +149,10 @@ def apply_updates(params: Params, updates: Updates) -> Params:
     The sum is formed in at least float32 and rounded once, to the parameter's dtype. A parameter whose update
     is None stays as it is. Nothing is written to the inputs.
 
+    On Torch it warns, once in a process, of a loop that would train nothing: where grad mode is on, a parameter is a
+    leaf that requires a gradient and no update has one, the new parameters are no leaves, and ``backward()`` leaves
+    their ``.grad`` at None; and where all updates are None.
+
     Args:
       params: tree of floating-point or complex arrays.
       updates: tree of the same structure and shapes, with None for a parameter that does not move.
@@ -145,8 +170,17 @@ def apply_updates(params: Params, updates: Updates) -> Params:
       >>> arrayopt.apply_updates({"w": np.ones(2), "b": np.zeros(1)}, {"w": np.full(2, -0.5), "b": None})
       {'w': array([0.5, 0.5]), 'b': array([0.])}
     """
-    _, moved = lift("apply_updates", _moved, updates, params, what="update", holder="parameter")
-    return moved
+    new = moved(params, updates)
+    leaves = flatten(params)[0]
+    if leaves and is_array(leaves[0]):
+        backend(leaves[0]).applied(leaves, flatten(updates)[0])
+    return new
+
+
+def moved(params: Params, updates: Updates) -> Params:
+    """The same without a warning."""
+    _, new = lift("apply_updates", _moved, updates, params, what="update", holder="parameter")
+    return new
 
 
 def _moved(u: Array, p: Array) -> tuple[Array, Array]:

@@ -52,6 +52,11 @@ def is_integer(dtype: DType) -> bool:
     return name(dtype).startswith(("int", "uint"))
 
 
+def is_ordinary(dtype: DType) -> bool:
+    """Whether it holds numbers or bools as every library has them."""
+    return is_inexact(dtype) or is_integer(dtype) or name(dtype) == "bool"
+
+
 def is_python(dtype: DType) -> bool:
     """Whether it is no dtype, but Python's own ``int`` or ``float``: so numbers are called that are recorded."""
     return dtype is int or dtype is float

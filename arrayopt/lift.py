@@ -16,7 +16,9 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from arrayopt import dtypes
+from arrayopt.advice import advice
 from arrayopt.dispatch import backend, backend_named, is_array, library, namespace, same_library
+from arrayopt.mixed import Meeting, meets
 from arrayopt.numerics import in_range
 from arrayopt.tree.align import places
 from arrayopt.tree.structure import Spec, flatten
@@ -45,20 +47,23 @@ class Site(NamedTuple):
 def parameters(who: str, params: Params, what: str = "parameter") -> tuple[list[Array], Spec]:
     """The leaves of the parameters, or of what else a message calls ``what``, each found fit to be optimized.
 
+    Beside JAX's arrays NumPy's come back as JAX's; Python floats as 0-d arrays.
+
     Raises:
       TypeError: a leaf is no array, neither floating point nor complex, or of another library than the rest.
     """
     leaves, spec = flatten(params)
+    leaves = Meeting(leaves).received(leaves)
     for i, leaf in enumerate(leaves):
-        _check_fit(Site(who, what, spec, i), leaf)
+        _check_fit(Site(who, what, spec, i), leaf, params)
         _check_library(Site(who, what, spec, i), leaf, leaves[0])
     return leaves, spec
 
 
 def counter(params: Params) -> Array:
     """A step counter at 0: a 0-d int32 array of the parameters' library (of NumPy if there are none)."""
-    leaves, _ = flatten(params)
-    return backend(leaves[0]).counter(leaves[0]) if leaves else backend_named("numpy").counter(None)
+    like = Meeting(flatten(params)[0]).like
+    return backend_named("numpy").counter(None) if like is None else backend(like).counter(like)
 
 
 def slots_like(who: str, params: Params, dtype: DType | None = None, *, real: bool = False) -> Tree:
@@ -118,8 +123,12 @@ def lift(
     gs, spec = flatten(updates)
     sites = [Site(who, what, spec, i, holder) for i in range(len(gs))]
     columns = [_Column(who, what, spec, slot, holder) for slot in slots]
-    ps = [None] * len(gs) if params is None else _Column(who, what, spec, params, "parameter").along()
-    rows = list(zip(sites, gs, _transposed([column.along() for column in columns], len(gs)), ps, strict=True))
+    olds = [column.along() for column in columns]
+    ps = [] if params is None else _Column(who, what, spec, params, "parameter").along()
+    meeting = Meeting(gs, *olds, ps, [x for x in scalars.values() if is_array(x)])
+    gs, ps = meeting.received(gs), meeting.received(ps) or [None] * len(gs)
+    olds = [meeting.received(old, numbers=holder != "state") for old in olds]
+    rows = list(zip(sites, gs, _transposed(olds, len(gs)), ps, strict=True))
     results: list[list[Array]] = []
     if gs:
         _check_fit(sites[0], gs[0])
@@ -271,18 +280,14 @@ def _check_leaf(first: Any, site: Site, g: Any, slots: Sequence[Any], p: Any) ->
             )
 
 
-def _check_fit(site: Site, leaf: Any) -> None:
+def _check_fit(site: Site, leaf: Any, tree: Tree = None) -> None:
     if not is_array(leaf):
-        hint = " jax.eval_shape(optimizer.init, params) makes a state of shapes." if _is_shape(leaf) else ""
-        raise TypeError(f"{site.who}: {site} must be an array; got {type(leaf).__name__} {str(leaf)[:40]}.{hint}")
+        got = f"{type(leaf).__name__} {' '.join(str(leaf).split())[:40]}"
+        raise TypeError(f"{site.who}: {site} must be an array; got {got}.{advice(leaf, tree)}")
     if not dtypes.is_inexact(leaf.dtype):
         why = dtypes.unfit(leaf.dtype)
         hint = " Put None in its place, or use masked." if why.startswith("must") else ""
-        raise TypeError(f"{site.who}: {site} {why}.{hint}")
-
-
-def _is_shape(leaf: Any) -> bool:
-    return type(leaf).__name__ == "ShapeDtypeStruct"
+        raise TypeError(f"{site.who}: {site} {why}.{advice(leaf, tree) or hint}")
 
 
 def _check_library(site: Site, leaf: Any, other: Any) -> None:
@@ -305,7 +310,7 @@ def _check_narrowing(site: Site, new: Any, old: Any) -> None:
 def check_scalar(who: str, name: str, value: Any, tree: Tree) -> None:
     """Raises TypeError if a scalar is an array, but of another library than the arrays of a tree."""
     for leaf in flatten(tree)[0] if is_array(value) else ():
-        if is_array(leaf) and not same_library(value, leaf):
+        if is_array(leaf) and not meets(value, leaf):
             raise TypeError(
                 f"{who}: {name} must be a number or an array of the gradients' library, {library(leaf)}; "
                 f"got one of {library(value)}."

@@ -6,7 +6,8 @@ from typing import Any
 
 from arrayopt import dtypes
 from arrayopt.answers import described
-from arrayopt.dispatch import backend, is_array, library, same_library
+from arrayopt.dispatch import backend, is_array, library
+from arrayopt.mixed import Meeting, takes
 from arrayopt.numerics import GREATEST
 from arrayopt.tree.structure import flatten
 from arrayopt.types import OptState, Updates
@@ -33,7 +34,7 @@ def known(who: str, kind: type[Any], state: OptState, updates: Updates) -> OptSt
             f"{who}: the state must be a {kind.__name__} of {', '.join(names)}; got {described(state)}. "
             f"Call init first."
         )
-    like = next(iter(flatten(updates)[0]), None)
+    like = Meeting(flatten(updates)[0]).like
     found = {}
     for name in names:
         if name.startswith("count"):
@@ -56,10 +57,10 @@ def _counter(who: str, what: str, count: Any, like: Any) -> Any:
     is_plain = _is_int(count) and count >= 0
     if not is_plain and not _is_counter(count):
         raise TypeError(f"{who}: {what} must be a 0-d integer array; got {described(count)}.")
-    if not is_array(like):
+    if like is None:
         return count
     if not is_plain and not dtypes.is_python(count.dtype):
-        if same_library(count, like):
+        if takes(count, like):  # it is the gradients that become what the state is, if they are of another
             return count
         if library(count) != "numpy":
             raise TypeError(

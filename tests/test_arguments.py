@@ -95,7 +95,7 @@ LEAVES: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: np.zeros(2, pytest.importorskip("jax").dtypes.float0),
         r"is of JAX's float0, which stands for no gradient; put None in its place",
     ),
-    "a number": (lambda: 1.0, r"must be an array; got float 1\.0"),
+    "a whole number": (lambda: 1, r"must be an array; got int 1"),
     "a shape": (
         lambda: pytest.importorskip("jax").ShapeDtypeStruct((2,), "float32"),
         r"must be an array; got ShapeDtypeStruct .*\. jax\.eval_shape\(optimizer\.init, params\) makes .*",

@@ -171,7 +171,8 @@ def test_apply_updates_leaves_none_alone() -> None:
             "the parameter that the update .* must be floating point or complex; got int64",
         ),
         ({"w": np.ones(2)}, {"w": 1j * np.ones(2)}, TypeError, "both real or both complex"),
-        ({"w": np.ones(2)}, {"w": 1.0}, TypeError, r"the update at \['w'\] must be an array; got float 1.0"),
+        ({"w": np.ones(2)}, {"w": 1}, TypeError, r"the update at \['w'\] must be an array; got int 1"),
+        ({"w": np.ones(2)}, {"w": 1.0}, ValueError, r"the update at \['w'\] has shape \(\), its parameter has \(2,\)"),
     ],
 )
 def test_bad_updates_are_refused(p: Any, u: Any, kind: type[Exception], message: str) -> None:

@@ -16,6 +16,7 @@ from arrayopt.fused.lower import schedule
 from arrayopt.fused.program import Schedule
 from arrayopt.fused.recorder import Recorder
 from arrayopt.fused.traced import NotRecordable, Traced
+from arrayopt.mixed import takes
 from arrayopt.tree.structure import Spec, flatten
 
 _NUMBERS = (int, float, complex)
@@ -246,7 +247,8 @@ def _output(recorder: Recorder, place: int, new: Any, old: Any) -> Traced | None
 
 
 def library_of(leaves: list[Any]) -> Backend | None:
-    """The one library whose arrays the leaves are; None if there are several, or none."""
+    """The one library whose arrays the leaves are, or are taken for; None if there are several, or none."""
     kinds: dict[type[Any], Any] = {type(x): x for x in leaves}
-    found = {id(b): b for b in [backend(x) for x in kinds.values() if is_array(x)]}
-    return next(iter(found.values())) if len(found) == 1 else None
+    arrays = [x for x in kinds.values() if is_array(x)]
+    found = [backend(x) for x in arrays if all([takes(x, y) for y in arrays])]
+    return found[0] if found else None

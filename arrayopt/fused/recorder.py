@@ -657,6 +657,9 @@ class RecordingBackend(Backend):
     def asarray(self, values: Any, dtype: str | None = None, device: Any = None) -> Any:
         return self._real.asarray(values, dtype, device)
 
+    def takes(self, x: Any) -> bool:
+        return self._real.takes(x)
+
     def receive(self, x: Any) -> Any:
         return x if self._recorder.stop is not None else self._recorder.operand(x)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from arrayopt.backend import Backend
-from arrayopt.base import apply_updates, with_extra_args_support
+from arrayopt.base import moved, with_extra_args_support
 from arrayopt.dispatch import backend_named, is_array
 from arrayopt.fused import engines
 from arrayopt.fused.blame import stopping_line
@@ -218,7 +218,7 @@ class FusedStep:
 
     def _step(self, params: Params, state: OptState, grads: Updates, extra_args: dict[str, Any]) -> Any:
         updates, state = self._update(grads, state, params, **extra_args)
-        return apply_updates(params, updates), state
+        return moved(params, updates), state
 
 
 def _why_not(trees: Trees, odd: Any, library: Backend) -> str | None:

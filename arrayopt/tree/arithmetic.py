@@ -11,6 +11,7 @@ from typing import Any
 
 from arrayopt import dtypes, numerics
 from arrayopt.dispatch import backend, backend_named, is_array, namespace
+from arrayopt.mixed import Meeting
 from arrayopt.tree.align import subtrees
 from arrayopt.tree.structure import Spec, flatten
 from arrayopt.types import Array, DType, Scalar, Tree
@@ -38,6 +39,14 @@ def map(f: Callable[..., Any], tree: Tree, *rest: Tree, is_leaf: Callable[[Any],
     return spec.unflatten([f(*row) for row in zip(leaves, *columns, strict=True)])
 
 
+def _map(f: Callable[..., Any], tree: Tree, *rest: Tree) -> Tree:
+    """The same for functions of arrays: beside JAX's arrays NumPy's are JAX's, and Python floats are 0-d arrays."""
+    found, spec = flatten(tree)
+    columns = [found, *[subtrees(spec, other, "tree.map: a further tree") for other in rest]]
+    meeting = Meeting(*columns)
+    return spec.unflatten([f(*row) for row in zip(*[meeting.received(column) for column in columns], strict=True)])
+
+
 def leaves(tree: Tree) -> list[Any]:
     """The leaves in order: ``leaves({"b": 1, "a": (2, None)}) == [2, 1]``."""
     return flatten(tree)[0]
@@ -48,7 +57,7 @@ def _like(maker: str, tree: Tree, dtype: DType | None, *value: Any) -> Tree:
         kind = x.dtype if dtype is None else backend(x).dtype(dtypes.name(dtype))
         return typing.cast(Array, getattr(namespace(x), maker)(x, *value, dtype=kind))
 
-    return map(make, tree)
+    return _map(make, tree)
 
 
 def zeros_like(tree: Tree, dtype: DType | None = None) -> Tree:
@@ -75,7 +84,7 @@ def cast(tree: Tree, dtype: DType | None) -> Tree:
     def cast_(x: Array) -> Array:
         return _as(x, kind)
 
-    return map(cast_, tree)
+    return _map(cast_, tree)
 
 
 def cast_like(tree: Tree, other_tree: Tree) -> Tree:
@@ -84,7 +93,7 @@ def cast_like(tree: Tree, other_tree: Tree) -> Tree:
     def cast_(x: Array, y: Array) -> Array:
         return _as(x, dtypes.name(y.dtype))
 
-    return map(cast_, tree, other_tree)
+    return _map(cast_, tree, other_tree)
 
 
 def _as(x: Array, kind: str) -> Array:
@@ -148,25 +157,27 @@ def add_scale(tree_x: Tree, scalar: Scalar, tree_y: Tree) -> Tree:
 
 def conj(tree: Tree) -> Tree:
     """The complex conjugate, leaf by leaf."""
-    return map(_word("conj"), tree)
+    return _map(_word("conj"), tree)
 
 
 def real(tree: Tree) -> Tree:
     """The real part, leaf by leaf."""
-    return map(_word("real"), tree)
+    return _map(_word("real"), tree)
 
 
 def clip(tree: Tree, min_value: Scalar | None = None, max_value: Scalar | None = None) -> Tree:
     """The leaves, each entry brought into [min_value, max_value]; None leaves a side open."""
-    return map(_word("clip", min=min_value, max=max_value), tree)
+    return _map(_word("clip", min=min_value, max=max_value), tree)
 
 
 def where(condition: Any, tree_x: Tree, tree_y: Tree) -> Tree:
     """x where the condition (a bool, an array, or a tree of them) holds, else y."""
     flags, spec = flatten(condition)
     if spec.size == 1 and flags[0] is condition:
-        return map(partial(numerics.where, condition), tree_x, tree_y)
-    return map(numerics.where, condition, tree_x, tree_y)
+        meeting = Meeting(flags, leaves(tree_x), leaves(tree_y))
+        (flag,) = meeting.received(flags)
+        return _map(partial(numerics.where, flag), tree_x, tree_y)
+    return _map(numerics.where, condition, tree_x, tree_y)
 
 
 # -- over all leaves together ---------------------------------------------------------------------------------
@@ -184,14 +195,14 @@ def size(tree: Tree) -> int:
 
 
 def _arrays(who: str, tree: Tree) -> list[Array]:
-    """The leaves as arrays: a Python number becomes one, of the other leaves' library, of NumPy if there are none.
+    """The leaves as arrays of one library: a Python number becomes one, of NumPy if there are no others.
 
     Raises:
       TypeError: a leaf is neither an array nor a number.
     """
     found, spec = flatten(tree)
-    like = next((x for x in found if is_array(x)), None)
-    return [_array(who, spec, i, x, like) for i, x in enumerate(found)]
+    meeting = Meeting(found)
+    return [_array(who, spec, i, x, meeting.like) for i, x in enumerate(meeting.received(found, numbers=False))]
 
 
 def _array(who: str, spec: Spec, place: int, x: Any, like: Array | None) -> Array:
@@ -241,7 +252,7 @@ def vdot(tree_x: Tree, tree_y: Tree) -> Any:
     def product(x: Array, y: Array) -> Array:
         return _widened(namespace(x).conj(x)) * _widened(y)
 
-    return sum(map(product, tree_x, tree_y))
+    return sum(_map(product, tree_x, tree_y))
 
 
 def _widened(x: Array) -> Array:
@@ -298,7 +309,7 @@ def min(tree: Tree) -> Any:
 
 
 def _extreme(reduce: str, pair: str, tree: Tree, empty: float) -> Any:
-    parts = [getattr(namespace(x), reduce)(x) for x in leaves(tree) if math.prod(x.shape)]
+    parts = [getattr(namespace(x), reduce)(x) for x in _arrays(reduce, tree) if math.prod(x.shape)]
     if not parts:
         return empty
     found = parts[0]
@@ -319,7 +330,7 @@ def allclose(a: Tree, b: Tree, rtol: float = 1e-5, atol: float = 1e-8, equal_nan
         both = xp.isnan(x) & xp.isnan(y)
         return xp.all(near | both if equal_nan else near)
 
-    answers = leaves(map(close, a, b))
+    answers = leaves(_map(close, a, b))
     if not answers:
         return True
     found = answers[0]
@@ -339,13 +350,14 @@ def dtype(tree: Tree, mixed_dtype_handler: str | None = None) -> DType:
     Raises:
       ValueError: the dtypes differ and no handler is named, or the tree has no leaves.
     """
-    found = {dtypes.name(x.dtype): x.dtype for x in leaves(tree)}
+    arrays = _arrays("dtype", tree)
+    found = {dtypes.name(x.dtype): x.dtype for x in arrays}
     if not found:
         raise ValueError("tree.dtype: the tree has no leaves.")
     if len(found) == 1:
         return next(iter(found.values()))
     if mixed_dtype_handler == "promote":
-        return namespace(leaves(tree)[0]).result_type(*found.values())
+        return namespace(arrays[0]).result_type(*found.values())
     if mixed_dtype_handler in ("highest", "lowest"):
         ranked = sorted(found, key=dtypes.rank)
         return found[ranked[-1 if mixed_dtype_handler == "highest" else 0]]
@@ -361,7 +373,7 @@ def update_moment(updates: Tree, moments: Tree, decay: Scalar, order: int) -> Tr
     def averaged(g: Array, m: Array) -> Array:
         return numerics.wide_ema(m, g if order == 1 else numerics.held(g, order) ** order, decay)
 
-    return map(averaged, updates, moments)
+    return _map(averaged, updates, moments)
 
 
 def update_moment_per_elem_norm(updates: Tree, moments: Tree, decay: Scalar, order: int) -> Tree:
@@ -372,7 +384,7 @@ def update_moment_per_elem_norm(updates: Tree, moments: Tree, decay: Scalar, ord
         power = numerics.abs2(g) ** (order // 2) if order % 2 == 0 else numerics.magnitude(g) ** order
         return numerics.wide_ema(m, power, decay)
 
-    return map(averaged, updates, moments)
+    return _map(averaged, updates, moments)
 
 
 def update_infinity_moment(updates: Tree, moments: Tree, decay: Scalar, eps: Scalar) -> Tree:
@@ -381,7 +393,7 @@ def update_infinity_moment(updates: Tree, moments: Tree, decay: Scalar, eps: Sca
     def greater(g: Array, m: Array) -> Array:
         return namespace(g).maximum(numerics.magnitude(g) + eps, decay * m)
 
-    return map(greater, updates, moments)
+    return _map(greater, updates, moments)
 
 
 def bias_correction(moment: Tree, decay: Scalar, count: Any) -> Tree:
@@ -391,4 +403,4 @@ def bias_correction(moment: Tree, decay: Scalar, count: Any) -> Tree:
         t = count if isinstance(count, (int, float)) else _as(count, dtypes.real_part(m.dtype))
         return numerics.unbias(m, decay, t)
 
-    return map(corrected, moment)
+    return _map(corrected, moment)

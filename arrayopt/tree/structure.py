@@ -311,7 +311,7 @@ def _open_tuple(tree: tuple[Any, ...]) -> Opened:
 
 
 def _open_namedtuple(tree: Any) -> Opened:
-    kind = tree.__class__
+    kind = type(tree)
     fields: tuple[str, ...] = kind._fields
 
     def join(children: Sequence[Any]) -> Any:

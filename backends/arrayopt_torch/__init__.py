@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import warnings
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from types import SimpleNamespace
@@ -10,10 +11,23 @@ from typing import Any, cast
 
 from arrayopt.backend import Backend
 from arrayopt.counts import Count, bare
+from arrayopt.dispatch import is_array
 from arrayopt.layout import Layout
 
 _NAMES = {"bitwise_invert": "bitwise_not", "equal": "eq", "not_equal": "ne"}
 _WITHOUT_OUT = frozenset({"isfinite", "isinf", "isnan", "real", "imag", "conj"})
+
+_NO_LEAVES = (
+    "the new parameters are no leaves of autograd: backward() leaves their .grad at None, and a module keeps its old "
+    "ones, so a loop that goes on with them trains nothing."
+)
+_ALL_NONE = (
+    "all updates are None, so nothing moves. The .grad of a tensor is None before backward(), and stays so if it is "
+    "no leaf of autograd, as what apply_updates makes."
+)
+_INSTEAD = (
+    "arrayopt.fused_step moves parameters in place; so does param.add_(updates[name]) within torch.no_grad(), for each."
+)
 
 
 class TorchCount(Count):
@@ -42,6 +56,7 @@ def _as_tensors(x: Any) -> Any:
 
 class TorchBackend(Backend):
     engines = ("numba", "cuda", "tiles", "eager")
+    _has_warned = False
 
     @cached_property
     def torch(self) -> Any:
@@ -58,6 +73,21 @@ class TorchBackend(Backend):
         if x.layout is not self.torch.strided:
             return x.to_dense()
         return x.clone()  # asarray warns if a derivative is being taken
+
+    def applied(self, params: Sequence[Any], updates: Sequence[Any]) -> None:
+        """Warns, once in a process, of a loop that trains nothing: in Optax it would be the right one."""
+        torch = self.torch
+        if self._has_warned or torch.compiler.is_compiling():
+            return
+        if not updates:
+            self._warn(_ALL_NONE)
+        elif torch.is_grad_enabled() and not any([u.requires_grad for u in updates if is_array(u)]):
+            if any([p.is_leaf and p.requires_grad and _has_memory(p) for p in params if is_array(p)]):
+                self._warn(_NO_LEAVES)
+
+    def _warn(self, message: str) -> None:
+        self._has_warned = True
+        warnings.warn(f"apply_updates: {message} {_INSTEAD}", stacklevel=4)
 
     def devices(self) -> list[Any]:
         torch = self.torch
