@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
+from arrayopt.calls import ByCall, by_call, same_call
 from arrayopt.checks import transform
 from arrayopt.dispatch import backend, is_array
 from arrayopt.lift import lift
@@ -24,13 +25,16 @@ class _Pair(NamedTuple):
 
 def _as_optax_knows_it(tx: Any) -> type[Any]:
     """The class of Optax of that name where Optax is imported, else the transform's own."""
-    kind = type(tx)
+    kind = cast("type[Any]", type(tx))
+    optax = sys.modules.get("optax")
+    if optax is None:
+        return kind
     named = next((k.__name__ for k in kind.__mro__ if k.__module__ == __name__), "")
-    found: type[Any] = getattr(sys.modules.get("optax"), named, kind)
+    found: type[Any] = getattr(optax, named, kind)
     return found
 
 
-class GradientTransformation(_Pair):
+class GradientTransformation(ByCall, _Pair):
     """A pair of pure functions that turns gradients into updates.
 
     Where Optax is imported it is an instance of Optax's class of that name too, for those who ask by ``isinstance``.
@@ -40,11 +44,23 @@ class GradientTransformation(_Pair):
       update: ``update(updates, state, params=None) -> (updates, state)``.
     """
 
-    __slots__ = ()
     __class__: Any = property(_as_optax_knows_it)  # what isinstance asks for when the type itself will not do
 
-    def __reduce__(self) -> tuple[type[Any], tuple[Any, ...]]:
-        return type(self), tuple(self)  # pickle's own way compares type and __class__
+    def __repr__(self) -> str:
+        return super().__repr__() if self.call is None else repr(self.call)
+
+    def __eq__(self, other: object) -> bool:
+        return super().__eq__(other) is True or (isinstance(other, ByCall) and same_call(self, other))
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return super().__hash__() if self.call is None else hash(self.call.key)
+
+    def _reduced(self, protocol: Any) -> tuple[type[Any], tuple[Any, ...]]:
+        del protocol  # pickle's own way compares type and __class__
+        return type(self), tuple(self)
 
 
 class GradientTransformationExtraArgs(GradientTransformation):
@@ -52,8 +68,6 @@ class GradientTransformationExtraArgs(GradientTransformation):
 
     ``update(updates, state, params=None, **extra_args) -> (updates, state)``.
     """
-
-    __slots__ = ()
 
 
 def remembering(
@@ -108,11 +122,12 @@ def with_extra_args_support(tx: Any) -> GradientTransformationExtraArgs:
       >>> tx.update(np.ones(2), tx.init(np.ones(2)), value=0.1)[0]
       array([2., 2.])
     """
-    if isinstance(tx, GradientTransformationExtraArgs):
-        return tx
+    if issubclass(type(tx), GradientTransformationExtraArgs):
+        found: GradientTransformationExtraArgs = tx
+        return found
     transform("a transform", tx)
     if takes_extra_args(tx):
-        return GradientTransformationExtraArgs(tx.init, tx.update)
+        return _supported(tx, tx.update)
 
     def update(
         updates: Updates, state: OptState, params: Params = None, **extra_args: Any
@@ -121,9 +136,16 @@ def with_extra_args_support(tx: Any) -> GradientTransformationExtraArgs:
         result: tuple[Updates, OptState] = tx.update(updates, state, params)
         return result
 
-    return GradientTransformationExtraArgs(tx.init, update)
+    return _supported(tx, update)
 
 
+def _supported(tx: Any, update: TransformUpdateFn) -> GradientTransformationExtraArgs:
+    found = GradientTransformationExtraArgs(tx.init, update)
+    found.made_by = with_extra_args_support, (tx,), {}  # not decorated, since it may hand back what it is given
+    return found
+
+
+@by_call
 def identity() -> GradientTransformation:
     """Hands the updates on as they are.
 

@@ -24,14 +24,21 @@ def speaker() -> str:
     """
     prepare()  # every transform that is made passes here, and none is made within a compiled function
     frame: FrameType | None = inspect.currentframe()
-    who, module = "", __name__
-    while frame is not None and (module == __name__ or _module(frame).split(".")[0] == "arrayopt"):
-        who, module, frame = frame.f_code.co_name, _module(frame), frame.f_back
+    who, foreign = "", False
+    while frame is not None:
+        module: str = frame.f_globals.get("__name__", "")
+        if module == _CALLS:  # a decorated function is named, not what decorates it
+            if foreign:
+                break
+        elif foreign or (who and not module.startswith("arrayopt.")):
+            break
+        elif module != __name__:
+            who, foreign = frame.f_code.co_name, not module.startswith("arrayopt.")
+        frame = frame.f_back
     return who
 
 
-def _module(frame: FrameType) -> str:
-    return str(frame.f_globals.get("__name__", ""))
+_CALLS = "arrayopt.calls"
 
 
 def number(
@@ -153,7 +160,7 @@ def transform(what: str, value: Any) -> Any:
       TypeError: it is none; the message says how one is made of it, where that can be guessed.
     """
     parts = [getattr(value, part, None) for part in ("init", "update")]
-    if isinstance(value, type) or not all(map(callable, parts)):
+    if issubclass(type(value), type) or not all(map(callable, parts)):
         hint = ""
         if isinstance(value, (list, tuple)):
             hint = " Write chain(*transforms)."

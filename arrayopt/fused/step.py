@@ -109,6 +109,9 @@ class FusedStep:
     def __repr__(self) -> str:
         return f"fused_step({self._optimizer!r})"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return fused_step, (self._optimizer, self._engine)  # what it has met is met again
+
     def __call__(self, params: Params, grads: Updates, state: OptState, **extra_args: Any) -> tuple[Params, OptState]:
         way = self._recent
         leaves = None if way is None else way.leaves_of(params, grads, state, extra_args)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from arrayopt import checks
 from arrayopt.base import GradientTransformation, GradientTransformationExtraArgs, remembering
+from arrayopt.calls import by_call
 from arrayopt.lift import counter, lift, slots_like
 from arrayopt.numerics import abs2, at, ema, held, safe_increment, sqrt, unbias
 from arrayopt.transforms.combining import chain
@@ -52,6 +53,7 @@ def _belief(
     return mu_hat / (sqrt(nu_hat) + eps), mu, nu
 
 
+@by_call
 def scale_by_belief(
     b1: ScalarOrSchedule = 0.9,
     b2: ScalarOrSchedule = 0.999,
@@ -109,6 +111,7 @@ def scale_by_belief(
     return remembering(who, ScaleByBeliefState, init, update)
 
 
+@by_call
 def adabelief(
     learning_rate: ScalarOrSchedule,
     b1: ScalarOrSchedule = 0.9,

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, cast
 
 from arrayopt import checks
 from arrayopt.base import GradientTransformation, GradientTransformationExtraArgs, init_empty_state, remembering
+from arrayopt.calls import by_call
 from arrayopt.dispatch import namespace
 from arrayopt.lift import check_scalar, counter, lift, parameters, zeros_slot
 from arrayopt.numerics import (
@@ -84,6 +85,7 @@ def decay_rate_pow(i: Any, exponent: Any = 0.8) -> Any:
     return 1.0 - (i + 1.0) ** (-exponent)
 
 
+@by_call
 def scale_by_factored_rms(
     factored: bool = True,
     decay_rate: Scalar = 0.8,
@@ -169,6 +171,7 @@ def _times_rms(g: Array, *, p: Array, min_scale: Scalar) -> Array:
     return g * at_least(rms(p), min_scale)
 
 
+@by_call
 def scale_by_param_block_rms(min_scale: Scalar = 1e-3) -> GradientTransformation:
     """Multiplies each leaf by the root mean square of its parameter, so that steps are relative to it.
 
@@ -217,6 +220,7 @@ def _times_quick_rms(g: Array, *, p: Array, min_scale: Scalar) -> Array:
     return g * at_least(quick_rms(p), min_scale)
 
 
+@by_call
 def adafactor(
     learning_rate: ScalarOrSchedule | None = None,
     min_dim_size_to_factor: int = 128,

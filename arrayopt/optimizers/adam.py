@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from arrayopt import checks
 from arrayopt.base import GradientTransformation, GradientTransformationExtraArgs, remembering
+from arrayopt.calls import by_call
 from arrayopt.lift import counter, lift, slots_like
 from arrayopt.numerics import abs2, at, ema, held, safe_increment, sqrt, unbias
 from arrayopt.transforms.combining import chain
@@ -55,6 +56,7 @@ def _adam(
     return mu_hat / (sqrt(nu_hat + eps_root) + eps), mu, nu
 
 
+@by_call
 def scale_by_adam(
     b1: ScalarOrSchedule = 0.9,
     b2: ScalarOrSchedule = 0.999,
@@ -114,6 +116,7 @@ def scale_by_adam(
     return remembering(who, ScaleByAdamState, init, update)
 
 
+@by_call
 def adam(
     learning_rate: ScalarOrSchedule,
     b1: ScalarOrSchedule = 0.9,
@@ -164,6 +167,7 @@ def adam(
     )
 
 
+@by_call
 def adamw(
     learning_rate: ScalarOrSchedule,
     b1: ScalarOrSchedule = 0.9,

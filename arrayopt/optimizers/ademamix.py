@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from arrayopt import checks
 from arrayopt.base import GradientTransformation, GradientTransformationExtraArgs, remembering
+from arrayopt.calls import by_call
 from arrayopt.lift import counter, lift, slots_like
 from arrayopt.numerics import abs2, at, ema, held, safe_increment, sqrt, unbias
 from arrayopt.transforms.combining import chain
@@ -57,6 +58,7 @@ def _ademamix(
     return (m1_hat + alpha * m2) / (sqrt(nu_hat + eps_root) + eps), m1, m2, nu
 
 
+@by_call
 def scale_by_ademamix(
     b1: ScalarOrSchedule = 0.9,
     b2: ScalarOrSchedule = 0.999,
@@ -119,6 +121,7 @@ def scale_by_ademamix(
     return remembering(who, ScaleByAdemamixState, init, update)
 
 
+@by_call
 def ademamix(
     learning_rate: ScalarOrSchedule,
     b1: ScalarOrSchedule = 0.9,

@@ -19,6 +19,7 @@ from typing import Any
 
 from arrayopt import checks
 from arrayopt.base import GradientTransformation, GradientTransformationExtraArgs, remembering
+from arrayopt.calls import by_call
 from arrayopt.lift import counter, lift, slots_like
 from arrayopt.numerics import abs2, at, at_least, ema, held, limit, real, safe_increment, sqrt, where
 from arrayopt.optimizers.adam import ScaleByAdamState
@@ -50,6 +51,7 @@ def _adopt(
     return mu, mu, nu
 
 
+@by_call
 def scale_by_adopt(
     b1: ScalarOrSchedule = 0.9,
     b2: ScalarOrSchedule = 0.9999,
@@ -114,6 +116,7 @@ def scale_by_adopt(
     return remembering(who, ScaleByAdamState, init, update)
 
 
+@by_call
 def adopt(
     learning_rate: ScalarOrSchedule,
     b1: ScalarOrSchedule = 0.9,

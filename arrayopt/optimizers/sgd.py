@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from arrayopt import checks
 from arrayopt.base import GradientTransformationExtraArgs, identity
+from arrayopt.calls import by_call
 from arrayopt.transforms.accumulation import trace
 from arrayopt.transforms.combining import chain
 from arrayopt.transforms.scaling import scale_by_learning_rate
 from arrayopt.types import DType, ScalarOrSchedule
 
 
+@by_call
 def sgd(
     learning_rate: ScalarOrSchedule,
     momentum: float | None = None,

@@ -6,10 +6,12 @@ import math
 from typing import Any
 
 from arrayopt import checks
+from arrayopt.calls import by_call
 from arrayopt.numerics import at_least, at_most, cos, floor, meeting, real, where
 from arrayopt.types import Schedule
 
 
+@by_call
 def constant_schedule(value: Any) -> Schedule:
     """The same value at every step.
 
@@ -25,6 +27,7 @@ def constant_schedule(value: Any) -> Schedule:
     return lambda count: value
 
 
+@by_call
 def polynomial_schedule(
     init_value: Any, end_value: Any, power: Any, transition_steps: float, transition_begin: float = 0
 ) -> Schedule:
@@ -63,6 +66,7 @@ def polynomial_schedule(
     return schedule
 
 
+@by_call
 def linear_schedule(
     init_value: Any, end_value: Any, transition_steps: float, transition_begin: float = 0
 ) -> Schedule:
@@ -88,6 +92,7 @@ def linear_schedule(
     return polynomial_schedule(init_value, end_value, 1, transition_steps, transition_begin)
 
 
+@by_call
 def exponential_decay(
     init_value: Any,
     transition_steps: float,
@@ -136,6 +141,7 @@ def exponential_decay(
     return schedule
 
 
+@by_call
 def cosine_decay_schedule(init_value: Any, decay_steps: float, alpha: Any = 0.0, exponent: Any = 1.0) -> Schedule:
     """Half a cosine down from a value: y₀ ((1 − α) ((1 + cos πx) / 2)ᵖ + α), x = min(k, T) / T.
 

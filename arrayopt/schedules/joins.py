@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from arrayopt import checks
+from arrayopt.calls import by_call
 from arrayopt.numerics import where
 from arrayopt.schedules.decays import cosine_decay_schedule, linear_schedule
 from arrayopt.types import Schedule
 
 
+@by_call
 def join_schedules(schedules: Sequence[Schedule], boundaries: Sequence[float]) -> Schedule:
     """One schedule after another, each counting its steps from 0.
 
@@ -53,6 +55,7 @@ def _ratio(end: Any, peak: Any) -> Any:
     return where(is_zero, 0.0, end / where(is_zero, 1.0, peak))
 
 
+@by_call
 def warmup_cosine_decay_schedule(
     init_value: Any,
     peak_value: Any,

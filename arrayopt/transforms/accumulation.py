@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from arrayopt import checks
 from arrayopt.base import GradientTransformation, remembering
+from arrayopt.calls import by_call
 from arrayopt.lift import counter, lift, slots_like
 from arrayopt.numerics import in_range, safe_increment, unbias
 from arrayopt.numerics import wide_ema as average
@@ -23,6 +24,7 @@ def _trace(g: Array, m: Array, *, decay: Scalar, nesterov: bool) -> tuple[Array,
     return in_range(g + decay * m, g) if nesterov else m, m
 
 
+@by_call
 def trace(decay: Scalar, nesterov: bool = False, accumulator_dtype: DType | None = None) -> GradientTransformation:
     """Replaces the updates by their decaying sum: m ← g + μ m.
 
@@ -73,6 +75,7 @@ def _ema(g: Array, m: Array, t: Array, *, decay: Scalar, debias: bool) -> tuple[
     return in_range(unbias(m, decay, t), m) if debias else m, m
 
 
+@by_call
 def ema(decay: Scalar, debias: bool = True, accumulator_dtype: DType | None = None) -> GradientTransformation:
     """Replaces the updates by their exponential moving average: m ← β m + (1 − β) g.
 

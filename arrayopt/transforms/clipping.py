@@ -7,6 +7,7 @@ from typing import Any
 
 from arrayopt import checks
 from arrayopt.base import GradientTransformation, init_empty_state
+from arrayopt.calls import by_call
 from arrayopt.dispatch import backend, is_array
 from arrayopt.lift import cast, check_scalar, lift, parameters
 from arrayopt.numerics import length, where
@@ -30,6 +31,7 @@ def _scales(leaves: list[Array], max_norm: Scalar) -> dict[str, Any]:
     return {"divisor": divisor, "factor": where(within, 1.0, max_norm / rest + (rest - rest))}
 
 
+@by_call
 def clip_by_block_rms(threshold: Scalar) -> GradientTransformation:
     """Scales each leaf down so that its root mean square is at most a threshold: u / max(1, rms(u) / d).
 
@@ -64,6 +66,7 @@ def clip_by_block_rms(threshold: Scalar) -> GradientTransformation:
     return GradientTransformation(init_empty_state, update)
 
 
+@by_call
 def clip_by_global_norm(max_norm: Scalar) -> GradientTransformation:
     """Scales all leaves down together so that their joint Euclidean norm is at most a bound.
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any, cast
 
 from arrayopt.base import GradientTransformationExtraArgs, with_extra_args_support
+from arrayopt.calls import by_call
 from arrayopt.checks import speaker, transform
 from arrayopt.types import OptState, Params, Updates
 
 
+@by_call
 def chain(*transforms: Any) -> GradientTransformationExtraArgs:
     """Applies transforms one after another, each to what the one before made of the updates.
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from arrayopt import checks
 from arrayopt.base import GradientTransformation, GradientTransformationExtraArgs, init_empty_state, remembering
+from arrayopt.calls import by_call
 from arrayopt.lift import counter, lift, parameters
 from arrayopt.numerics import at, safe_increment
 from arrayopt.transforms.masking import masked
@@ -22,6 +23,7 @@ def _with_decay(g: Array, p: Array, *, weight_decay: Scalar) -> Array:
     return g + weight_decay * p
 
 
+@by_call
 def add_decayed_weights(
     weight_decay: ScalarOrSchedule = 0.0, mask: MaskOrFn = None
 ) -> GradientTransformation | GradientTransformationExtraArgs:

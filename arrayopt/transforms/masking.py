@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from arrayopt import checks, dtypes
 from arrayopt.base import GradientTransformationExtraArgs, with_extra_args_support
+from arrayopt.calls import by_call
 from arrayopt.dispatch import is_array
 from arrayopt.states import known
 from arrayopt.tree.align import subtrees
@@ -23,6 +24,7 @@ class MaskedState(NamedTuple):
     inner_state: Any  # the inner transform's, with MaskedNode for what it does not see
 
 
+@by_call
 def masked(
     inner: Any, mask: MaskOrFn, *, mask_compatible_extra_args: bool = False
 ) -> GradientTransformationExtraArgs:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from arrayopt import checks
 from arrayopt.base import GradientTransformation, identity, init_empty_state, remembering
+from arrayopt.calls import by_call
 from arrayopt.lift import check_scalar, counter, lift, parameters
 from arrayopt.numerics import at, safe_increment
 from arrayopt.types import Array, Counter, OptState, Params, Scalar, ScalarOrSchedule, Schedule, Updates
@@ -15,6 +16,7 @@ def _times(g: Array, *, step_size: Scalar, sign: int = 1) -> Array:
     return sign * step_size * g
 
 
+@by_call
 def scale(step_size: Scalar) -> GradientTransformation:
     """Multiplies the updates by a number.
 
@@ -53,6 +55,7 @@ class ScaleByScheduleState(NamedTuple):
     count: Counter  # steps taken; shape (), int32
 
 
+@by_call
 def scale_by_schedule(step_size_fn: Schedule) -> GradientTransformation:
     """Multiplies the updates of step k by ``step_size_fn(k)``, k = 0, 1, …
 
@@ -96,6 +99,7 @@ def _scheduled(schedule: Schedule, sign: int = 1) -> GradientTransformation:
     return remembering(who, ScaleByScheduleState, init, update)
 
 
+@by_call
 def scale_by_learning_rate(
     learning_rate: ScalarOrSchedule | None = None, *, flip_sign: bool = True
 ) -> GradientTransformation:

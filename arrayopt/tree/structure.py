@@ -80,6 +80,9 @@ class Spec:
                 node._hash = hash((node.kind, below))
         return cast(int, self._hash)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _spec_of, (self.unflatten([...] * self.size),)
+
     def __repr__(self) -> str:
         try:
             return f"Spec({self.unflatten(['*'] * self.size)!r})"
@@ -174,6 +177,10 @@ def _nothing(children: Sequence[Any]) -> None:
 LEAF = Spec(object, Opened(None, list, (), _no_container), (), 1, False)  # there is one
 _EMPTY = Opened(None, list, (), _nothing)
 _NONE = Spec(type(None), _EMPTY, (), 0, True)
+
+
+def _spec_of(tree: Tree) -> Spec:
+    return flatten(tree)[1]
 
 
 def flatten(tree: Tree, is_leaf: Callable[[Any], bool] | None = None) -> tuple[list[Any], Spec]:
