@@ -25,7 +25,7 @@ class _Pair(NamedTuple):
 
 def _as_optax_knows_it(tx: Any) -> type[Any]:
     """The class of Optax of that name where Optax is imported, else the transform's own."""
-    kind = cast("type[Any]", type(tx))
+    kind: type[Any] = cast(Any, type(tx))
     optax = sys.modules.get("optax")
     if optax is None:
         return kind
