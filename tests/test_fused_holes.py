@@ -296,11 +296,16 @@ def test_an_empty_gradient_is_not_none(asarray: Callable[[Any], Any], engine: st
 
 
 class Running:
-    """Steps of a rule on the emulated engine, and how often the rule was run."""
+    """Steps of a rule on the emulated engine, and how often the rule was run.
 
-    def __init__(self, tx: Any, leaves: int) -> None:
+    Args:
+      tx: the rule.
+      dtypes: of the leaves.
+    """
+
+    def __init__(self, tx: Any, *dtypes: str) -> None:
         self.tx, self.runs = tx, 0
-        self.params = {f"w{k}": np.ones(3 + k, np.float32) for k in range(leaves)}
+        self.params = {f"w{k}": np.ones(3 + k, dtype) for k, dtype in enumerate(dtypes)}
         self.grads = {key: np.full_like(x, 0.5) for key, x in self.params.items()}
         self.state = tx.init(self.params)
         self.step = arrayopt.fused_step(arrayopt.GradientTransformation(tx.init, self.update), "cuda")
@@ -337,6 +342,10 @@ def odd(k: int) -> bool:
     return k % 2 == 1
 
 
+def not_first(k: int) -> bool:
+    return k > 0
+
+
 @pytest.fixture
 def gpu(monkeypatch: pytest.MonkeyPatch) -> OnHost:
     if shutil.which("g++") is None:
@@ -348,7 +357,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> OnHost:
 def test_emulated_another_set_of_gradients_compiles_and_keeps_nothing(
     name: str, gpu: OnHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    running, asked = Running(RULES[name](), 12), [0]
+    running, asked = Running(RULES[name](), *["float32"] * 12), [0]
     backend, rng = engines._made["cuda", "numpy"].backend, np.random.default_rng(0)
     whole = backend.empty
 
@@ -374,33 +383,34 @@ def test_emulated_another_set_of_gradients_compiles_and_keeps_nothing(
         assert len(gpu.launched) <= len(schedule.bound.stages) + 2 * launches
 
 
+@pytest.mark.parametrize("what", ["empty", "upload"])
 @pytest.mark.parametrize("name", ["adam", "clipped, scheduled", "mean norm of each"])
-def test_emulated_where_there_is_no_memory_for_other_gradients_nothing_is_written(
-    name: str, gpu: OnHost, monkeypatch: pytest.MonkeyPatch
+def test_emulated_where_the_device_takes_nothing_for_other_gradients_nothing_is_written(
+    name: str, what: str, gpu: OnHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And what lies on the device is then not taken for what it was."""
-    backend, failed = engines._made["cuda", "numpy"].backend, 0
-    whole = backend.empty
+    failed, who = 0, gpu if what == "upload" else engines._made["cuda", "numpy"].backend
+    whole = getattr(who, what)
     for pieces in range(7):
-        running, left = Running(RULES[name](), 4), [pieces]
+        running, left = Running(RULES[name](), *["float32"] * 3, "float64"), [pieces]
 
-        def empty(*args: Any, left: list[int] = left) -> Any:
+        def refusing(*args: Any, left: list[int] = left) -> Any:
             left[0] -= 1
             if left[0] < 0:
                 raise MemoryError
             return whole(*args)
 
-        for keep in (every, even, odd, every):
+        for keep in (every, even, odd, every, not_first):
             running.take(keep)
         before = running.leaves()
-        monkeypatch.setattr(backend, "empty", empty)
+        monkeypatch.setattr(who, what, refusing)
         try:
             running.take(even)
         except MemoryError:
             failed += 1
             assert all([x.tobytes() == y.tobytes() for x, y in zip(running.leaves(), before, strict=True)])
-        monkeypatch.setattr(backend, "empty", whole)
-        for keep in (every, even, every, odd):
+        monkeypatch.setattr(who, what, whole)
+        for keep in (not_first, every, even, every, odd):
             wanted = running.eagerly(keep)
             running.take(keep)
             for x, y in zip(running.leaves(), wanted, strict=True):

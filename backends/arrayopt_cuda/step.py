@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from arrayopt.fused.program import Run
+from arrayopt.fused.program import Run, Schedule
 from arrayopt.fused.runner import check_answers, uninterrupted
 from arrayopt.fused.tiles import Tiles, nothing
 from arrayopt.fused.traced import Traced
@@ -36,16 +36,8 @@ class Step:
         self._schedule = schedule = room.bound.schedule
         self._arrays = leaves + [None] * (schedule.buffers - len(leaves))
         self._spots = spots
-        self._missing = missing = spots.missing
-        self._gone = missing and missing.union(  # buffers in which there is nothing
-            [
-                place
-                for stage in schedule.stages
-                for run in stage.runs
-                if run.owner in missing
-                for _, place in run.arrays
-            ]
-        )
+        self._missing = spots.missing
+        self._gone = _gone(schedule, spots.missing) if spots.missing else spots.missing
         spots.layouts = spots.layouts + [None] * (schedule.buffers - len(leaves))
         for place, x in schedule.captured:
             self._arrays[place] = spots.held.get(place, x)
@@ -266,3 +258,9 @@ class Step:
             else:
                 replaced[buffer] = type(self._arrays[buffer])(x)
         return replaced
+
+
+def _gone(schedule: Schedule, missing: frozenset[int]) -> frozenset[int]:
+    """The buffers that there are not where some gradients are None: those, and what calls would have made of them."""
+    runs = [run for stage in schedule.stages for run in stage.runs if run.owner in missing]
+    return missing.union([place for run in runs for _, place in run.arrays])
