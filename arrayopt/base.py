@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from arrayopt.checks import transform
 from arrayopt.dispatch import backend, is_array
@@ -24,9 +24,12 @@ class _Pair(NamedTuple):
 
 def _as_optax_knows_it(tx: Any) -> type[Any]:
     """The class of Optax of that name where Optax is imported, else the transform's own."""
-    kind = type(tx)
+    kind = cast("type[Any]", type(tx))
+    optax = sys.modules.get("optax")
+    if optax is None:
+        return kind
     named = next((k.__name__ for k in kind.__mro__ if k.__module__ == __name__), "")
-    found: type[Any] = getattr(sys.modules.get("optax"), named, kind)
+    found: type[Any] = getattr(optax, named, kind)
     return found
 
 
