@@ -15,6 +15,7 @@ Example:
 """
 
 from arrayopt import contrib as contrib
+from arrayopt import saved as saved
 from arrayopt import schedules as schedules
 from arrayopt import tree as tree
 from arrayopt.base import EmptyState as EmptyState
@@ -41,7 +42,6 @@ from arrayopt.optimizers.adam import adam as adam
 from arrayopt.optimizers.adam import adamw as adamw
 from arrayopt.optimizers.adam import scale_by_adam as scale_by_adam
 from arrayopt.optimizers.sgd import sgd as sgd
-from arrayopt.saved import tell_torch as _tell_torch
 from arrayopt.schedules import constant_schedule as constant_schedule
 from arrayopt.schedules import cosine_decay_schedule as cosine_decay_schedule
 from arrayopt.schedules import exponential_decay as exponential_decay
@@ -74,6 +74,6 @@ from arrayopt.types import ScalarOrSchedule as ScalarOrSchedule
 from arrayopt.types import Schedule as Schedule
 from arrayopt.types import Updates as Updates
 
-_tell_torch("arrayopt", "arrayopt.contrib")
+saved.tell_torch("arrayopt", "arrayopt.contrib")
 
 __version__ = "0.1.0"

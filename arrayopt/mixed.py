@@ -46,7 +46,7 @@ class Meeting:
     def __init__(self, *groups: Sequence[Any]) -> None:
         first: Any = next(chain.from_iterable(groups), None)
         alike = len(set(map(type, chain.from_iterable(groups)))) == 1 and is_array(first)
-        xs = [] if alike else chain.from_iterable(groups)  # they mostly are alike, and that must be quick
+        xs: Iterable[Any] = [] if alike else chain.from_iterable(groups)  # mostly they are, and it must be quick
         kinds: dict[type[Any], Any] = {type(x): x for x in xs}
         self._as_they_are = alike or not (_several(kinds.values()) or any([kind in kinds for kind in NUMBERS]))
         self.like: Any = first if alike else leading(kinds.values())

@@ -145,8 +145,9 @@ def numpys_arrays_are_jaxs_beside_jaxs(make: Recipe, library: Library) -> None:
         assert_near(got, wanted, _FEW, what)
         new = arrayopt.apply_updates(c, got[0]), got[1]
         assert kinds(new) == kinds((params, wanted[1])), f"{what}parameters and state become {kinds(new)}"
-        fused = arrayopt.fused_step(tx)(*_copied(library, (c, a, b)))
-        assert_same(fused, moved_so, f"fused, {what}")
+        if part in ("a state", "parameters"):  # to compile each takes long
+            fused = arrayopt.fused_step(tx)(*_copied(library, (c, a, b)))
+            assert_same(fused, moved_so, f"fused, {what}")
 
 
 def _copied(library: Library, tree: Any) -> Any:
