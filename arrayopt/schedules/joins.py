@@ -177,7 +177,9 @@ def sgdr_schedule(cosine_kwargs: Iterable[Mapping[str, Any]]) -> Schedule:
     """
     cycles = [dict(kwargs) for kwargs in cosine_kwargs]
     if not cycles:
-        raise ValueError(f"{checks.speaker()}: cosine_kwargs must hold the arguments of at least one cycle; got none.")
+        raise ValueError(
+            f"{checks.speaker()}: cosine_kwargs must hold the arguments of at least one cycle; got none."
+        )
     parts = [warmup_cosine_decay_schedule(**kwargs) for kwargs in cycles]
     ends = list(accumulate([checks.steps("decay_steps", kwargs["decay_steps"]) for kwargs in cycles]))
     return join_schedules(parts, ends[:-1])

@@ -12,9 +12,7 @@ from arrayopt.schedules.decays import constant_schedule
 from arrayopt.types import Scalar, Schedule
 
 
-def piecewise_constant_schedule(
-    init_value: Any, boundaries_and_scales: Mapping[int, Any] | None = None
-) -> Schedule:
+def piecewise_constant_schedule(init_value: Any, boundaries_and_scales: Mapping[int, Any] | None = None) -> Schedule:
     """A value that is multiplied by a factor at some steps: y = y₀ Π fᵢ over all i with bᵢ ≤ k.
 
     Args:
@@ -96,7 +94,10 @@ def _pieces(init_value: Any, boundaries_and_scales: Any) -> tuple[Scalar, list[f
             f"got {type(pieces).__name__}."
         )
     found = [
-        (checks.steps("a step in boundaries_and_scales", step), checks.fixed(f"the factor at step {step}", x, low=0.0))
+        (
+            checks.steps("a step in boundaries_and_scales", step),
+            checks.fixed(f"the factor at step {step}", x, low=0.0),
+        )
         for step, x in sorted(pieces.items())
     ]
     return checks.fixed("init_value", init_value), [step for step, _ in found], [factor for _, factor in found]
@@ -206,7 +207,9 @@ def cosine_onecycle_schedule(
     return piecewise_interpolate_schedule("cosine", peak / d, pieces)
 
 
-def _cycle(transition_steps: Any, peak_value: Any, div_factor: Any, final_div_factor: Any) -> tuple[float, Any, Any, Any]:
+def _cycle(
+    transition_steps: Any, peak_value: Any, div_factor: Any, final_div_factor: Any
+) -> tuple[float, Any, Any, Any]:
     steps = checks.steps("transition_steps", transition_steps)
     if steps <= 0:
         raise ValueError(f"{checks.speaker()}: transition_steps must be positive; got {transition_steps}.")

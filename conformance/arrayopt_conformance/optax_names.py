@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import inspect
-import sys
-from collections.abc import Iterator
-from importlib.metadata import version
 from types import ModuleType
 from typing import Any
 

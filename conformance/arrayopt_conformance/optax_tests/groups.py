@@ -36,7 +36,9 @@ GROUPS = {
     "schedules": Group(("schedules/*_test.py",), "schedules", without=("schedules/_inject_test.py",)),
     "update": Group(("_src/update_test.py",), "", ("apply_updates", "incremental_update", "periodic_update")),
     "numerics": Group(("_src/numerics_test.py",), "", ("safe_increment", "safe_int32_increment"), required=False),
-    "base": Group(("_src/base_test.py",), "", ("set_to_zero", "stateless", "stateless_with_tree_map"), required=False),
+    "base": Group(
+        ("_src/base_test.py",), "", ("set_to_zero", "stateless", "stateless_with_tree_map"), required=False
+    ),
     "clipping": Group(("transforms/_clipping_test.py",), "transforms", required=False),
     "constraining": Group(("transforms/_constraining_test.py",), "transforms", required=False),
     "accumulation": Group(("transforms/_accumulation_test.py",), "transforms", required=False),
