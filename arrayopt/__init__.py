@@ -59,9 +59,15 @@ from arrayopt.transforms.accumulation import EmaState as EmaState
 from arrayopt.transforms.accumulation import TraceState as TraceState
 from arrayopt.transforms.accumulation import ema as ema
 from arrayopt.transforms.accumulation import trace as trace
+from arrayopt.transforms.clipping import ClipState as ClipState
+from arrayopt.transforms.clipping import clip as clip
 from arrayopt.transforms.clipping import clip_by_block_rms as clip_by_block_rms
 from arrayopt.transforms.clipping import clip_by_global_norm as clip_by_global_norm
 from arrayopt.transforms.combining import chain as chain
+from arrayopt.transforms.constraining import NonNegativeParamsState as NonNegativeParamsState
+from arrayopt.transforms.constraining import ZeroNansState as ZeroNansState
+from arrayopt.transforms.constraining import keep_params_nonnegative as keep_params_nonnegative
+from arrayopt.transforms.constraining import zero_nans as zero_nans
 from arrayopt.transforms.decay import WeightDecaySchedule as WeightDecaySchedule
 from arrayopt.transforms.decay import add_decayed_weights as add_decayed_weights
 from arrayopt.transforms.masking import MaskedNode as MaskedNode
@@ -71,6 +77,9 @@ from arrayopt.transforms.scaling import ScaleByScheduleState as ScaleByScheduleS
 from arrayopt.transforms.scaling import scale as scale
 from arrayopt.transforms.scaling import scale_by_learning_rate as scale_by_learning_rate
 from arrayopt.transforms.scaling import scale_by_schedule as scale_by_schedule
+from arrayopt.transforms.stateless import set_to_zero as set_to_zero
+from arrayopt.transforms.stateless import stateless as stateless
+from arrayopt.transforms.stateless import stateless_with_tree_map as stateless_with_tree_map
 from arrayopt.types import ArrayTree as ArrayTree
 from arrayopt.types import MaskOrFn as MaskOrFn
 from arrayopt.types import OptState as OptState

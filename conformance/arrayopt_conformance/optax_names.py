@@ -1,4 +1,4 @@
-"""Names and signatures of Optax beside ours: ``python -m arrayopt_conformance.optax_names`` prints the differences."""
+"""Names and signatures beside Optax's: ``python -m arrayopt_conformance.optax_names`` prints the differences."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def later(namespace: str, name: str) -> str:
 
 
 def public(package: str, namespace: str) -> dict[str, Any]:
-    """The functions and classes of a namespace by name, without what it imported from elsewhere; empty if there is none."""
+    """The functions and classes of a namespace by name; empty if there is no such namespace."""
     module: Any = importlib.import_module(package)
     module = getattr(module, namespace, None) if namespace else module
     found = {name: getattr(module, name) for name in dir(module) if not name.startswith("_")}

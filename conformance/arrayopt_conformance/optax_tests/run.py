@@ -36,7 +36,7 @@ class Ran:
     died: str = ""
 
     def outcomes(self) -> dict[str, dict[str, str]]:
-        """The tests and what they said, by outcome; "excused" with the reason, "outdated" if they pass all the same."""
+        """The tests and what they said, by outcome: also "excused", with the reason, and "outdated" if they pass."""
         found: dict[str, dict[str, str]] = {
             what: {} for what in ("passed", "skipped", "failed", "excused", "outdated")
         }

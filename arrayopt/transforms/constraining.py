@@ -1,0 +1,121 @@
+"""Updates kept from doing harm: NaN taken out of them, parameters kept from becoming negative."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from arrayopt import checks, dtypes
+from arrayopt.base import EmptyState, GradientTransformation, init_empty_state, remembering
+from arrayopt.dispatch import backend, namespace
+from arrayopt.lift import lift, parameters, settled
+from arrayopt.numerics import where
+from arrayopt.tree.align import places
+from arrayopt.tree.structure import flatten
+from arrayopt.types import Array, OptState, Params, Scalar, Updates
+
+NonNegativeParamsState = EmptyState
+
+
+class ZeroNansState(NamedTuple):
+    """State of `zero_nans`."""
+
+    found_nan: Any  # whether the last gradient of a parameter held NaN; like the parameters, of shape (), bool
+
+
+def _without_nans(g: Array) -> Array:
+    return where(namespace(g).isnan(g), namespace(g).zeros_like(g), g)
+
+
+def zero_nans() -> GradientTransformation:
+    """Puts 0 where an update is NaN, and remembers which leaves held one.
+
+    A complex entry of which either part is NaN becomes 0. Infinite entries stay.
+
+    Returns:
+      A transform with `ZeroNansState`.
+
+    Example:
+      >>> import arrayopt, numpy as np
+      >>> tx = arrayopt.zero_nans()
+      >>> params = {"w": np.ones(2), "b": np.ones(1)}
+      >>> tx.update({"w": np.asarray([np.nan, 2.0]), "b": np.ones(1)}, tx.init(params))
+      ({'w': array([0., 2.]), 'b': array([1.])}, ZeroNansState(found_nan={'w': array(True), 'b': array(False)}))
+    """
+    who = checks.speaker()
+
+    def init(params: Params) -> ZeroNansState:
+        leaves, spec = parameters(who, params)
+        return ZeroNansState(spec.unflatten([backend(leaf).number(False, leaf) for leaf in leaves]))
+
+    def update(updates: Updates, state: ZeroNansState, params: Params = None) -> tuple[Updates, ZeroNansState]:
+        del params
+        return lift(who, _without_nans, updates), ZeroNansState(_found(who, updates, state.found_nan))
+
+    return remembering(who, ZeroNansState, init, update)
+
+
+def _found(who: str, updates: Updates, old: Any) -> Any:
+    """Whether there is NaN in each of the updates; what was found before where there is no update."""
+    leaves, spec = parameters(who, updates, "gradient")
+    flags, flags_spec = flatten(old)
+    for place, g in zip(places(spec, flags_spec, f"{who}: the gradient", "its state"), leaves, strict=True):
+        flags[place] = settled(namespace(g).any(namespace(g).isnan(g)))
+    return flags_spec.unflatten(flags)
+
+
+def keep_params_nonnegative() -> GradientTransformation:
+    """Makes an update that would take a parameter below 0 take it to 0: u if p + u ≥ 0, else −p.
+
+    To be the last of a chain. A parameter that is negative already is taken to 0. Of complex parameters it is the
+    real part that is kept from becoming negative.
+
+    Returns:
+      A transform with `EmptyState`.
+
+    Raises:
+      ValueError: from ``update``: the parameters are missing.
+
+    Example:
+      >>> import arrayopt, numpy as np
+      >>> tx = arrayopt.chain(arrayopt.sgd(0.5), arrayopt.keep_params_nonnegative())
+      >>> p = np.asarray([1.0, 1.0])
+      >>> tx.update(np.asarray([1.0, 3.0]), tx.init(p), p)[0]
+      array([-0.5, -1. ])
+    """
+    who = checks.speaker()
+
+    def update(updates: Updates, state: OptState, params: Params = None) -> tuple[Updates, OptState]:
+        checks.need_params(who, params)
+        new = lift(who, _within, updates, params=params)
+        margin = _margin(updates, params)
+        return (new if margin is None else lift(who, _inward, new, params=params, margin=margin)), state
+
+    return GradientTransformation(init_empty_state, update)
+
+
+def _within(g: Array, p: Array) -> Array:
+    return where(_is_negative(p + g), -p, g)
+
+
+def _inward(g: Array, p: Array, *, margin: Scalar) -> Array:
+    """The update; a shorter one if that takes the parameter below 0, as rounding to fewer digits may."""
+    shorter = where(namespace(g).isfinite(g), (1.0 - margin) * g, -_LARGE)
+    return where(_is_negative(p + g), shorter, g)
+
+
+_LARGE = 65504.0  # float16 has it
+
+
+def _is_negative(x: Array) -> Array:
+    return (namespace(x).real(x) if dtypes.is_complex(x.dtype) else x) < 0
+
+
+_MARGINS = {"bfloat16": 2.0**-7, "float16": 2.0**-9, "float32": 2.0**-22, "complex64": 2.0**-22}
+
+
+def _margin(updates: Updates, params: Params) -> float | None:
+    """By how much to shorten an update that must not grow when it is rounded; None if no dtype is left or entered."""
+    kinds = [dtypes.name(g.dtype) for g in flatten(updates)[0]]
+    if len({*kinds, *[dtypes.name(p.dtype) for p in flatten(params)[0]]}) <= 1:
+        return None
+    return max([_MARGINS.get(kind, 0.0) for kind in kinds], default=0.0)
