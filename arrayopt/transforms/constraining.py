@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 from arrayopt import checks, dtypes
 from arrayopt.base import EmptyState, GradientTransformation, init_empty_state, remembering
-from arrayopt.dispatch import backend, namespace
+from arrayopt.dispatch import backend, is_array, library, namespace, same_library
 from arrayopt.lift import lift, parameters, settled
-from arrayopt.numerics import where
+from arrayopt.numerics import limit, where
 from arrayopt.tree.align import places
 from arrayopt.tree.structure import flatten
 from arrayopt.types import Array, OptState, Params, Scalar, Updates
@@ -22,7 +22,7 @@ class ZeroNansState(NamedTuple):
     found_nan: Any  # whether the last gradient of a parameter held NaN; like the parameters, of shape (), bool
 
 
-def _without_nans(g: Array) -> Array:
+def _without_nans(g: Array) -> Any:
     return where(namespace(g).isnan(g), namespace(g).zeros_like(g), g)
 
 
@@ -59,15 +59,25 @@ def _found(who: str, updates: Updates, old: Any) -> Any:
     leaves, spec = parameters(who, updates, "gradient")
     flags, flags_spec = flatten(old)
     for place, g in zip(places(spec, flags_spec, f"{who}: the gradient", "its state"), leaves, strict=True):
+        _check_flag(who, flags[place], g)
         flags[place] = settled(namespace(g).any(namespace(g).isnan(g)))
     return flags_spec.unflatten(flags)
+
+
+def _check_flag(who: str, flag: Any, g: Array) -> None:
+    if is_array(flag) and not same_library(flag, g):
+        raise TypeError(
+            f"{who}: all arrays must be of one library; ZeroNansState.found_nan is of {library(flag)}, "
+            f"the gradients of {library(g)}."
+        )
 
 
 def keep_params_nonnegative() -> GradientTransformation:
     """Makes an update that would take a parameter below 0 take it to 0: u if p + u ≥ 0, else −p.
 
     To be the last of a chain. A parameter that is negative already is taken to 0. Of complex parameters it is the
-    real part that is kept from becoming negative.
+    real part that is kept from becoming negative. Where an update has a narrower dtype than its parameter, what is to
+    become 0 keeps up to 2⁻⁷ of itself: the update is rounded, and must not become the greater of the two.
 
     Returns:
       A transform with `EmptyState`.
@@ -86,36 +96,26 @@ def keep_params_nonnegative() -> GradientTransformation:
 
     def update(updates: Updates, state: OptState, params: Params = None) -> tuple[Updates, OptState]:
         checks.need_params(who, params)
-        new = lift(who, _within, updates, params=params)
-        margin = _margin(updates, params)
-        return (new if margin is None else lift(who, _inward, new, params=params, margin=margin)), state
+        return lift(who, _within, updates, params=params, **_room(updates, params)), state
 
     return GradientTransformation(init_empty_state, update)
 
 
-def _within(g: Array, p: Array) -> Array:
-    return where(_is_negative(p + g), -p, g)
-
-
-def _inward(g: Array, p: Array, *, margin: Scalar) -> Array:
-    """The update; a shorter one if that takes the parameter below 0, as rounding to fewer digits may."""
-    shorter = where(namespace(g).isfinite(g), (1.0 - margin) * g, -_LARGE)
-    return where(_is_negative(p + g), shorter, g)
-
-
-_LARGE = 65504.0  # float16 has it
-
-
-def _is_negative(x: Array) -> Array:
-    return (namespace(x).real(x) if dtypes.is_complex(x.dtype) else x) < 0
+def _within(g: Array, p: Array, *, share: Scalar, most: Scalar) -> Any:
+    moved = p + g
+    moved = namespace(moved).real(moved) if dtypes.is_complex(moved.dtype) else moved
+    return where(moved < 0, -limit(share * p, most), g)
 
 
 _MARGINS = {"bfloat16": 2.0**-7, "float16": 2.0**-9, "float32": 2.0**-22, "complex64": 2.0**-22}
 
 
-def _margin(updates: Updates, params: Params) -> float | None:
-    """By how much to shorten an update that must not grow when it is rounded; None if no dtype is left or entered."""
+def _room(updates: Updates, params: Params) -> dict[str, float]:
+    """What of a parameter is taken from it when it is to become 0: all, if the update has its dtype.
+
+    An update of fewer digits is to be less than the parameter after rounding too, and in the range of its dtype.
+    """
     kinds = [dtypes.name(g.dtype) for g in flatten(updates)[0]]
-    if len({*kinds, *[dtypes.name(p.dtype) for p in flatten(params)[0]]}) <= 1:
-        return None
-    return max([_MARGINS.get(kind, 0.0) for kind in kinds], default=0.0)
+    others = [dtypes.name(p.dtype) for p in flatten(params)[0]]
+    margin = max([_MARGINS.get(kind, 0.0) for kind in kinds], default=0.0) if {*kinds} != {*others} else 0.0
+    return {"share": 1.0 - margin, "most": min([dtypes.greatest(kind) for kind in kinds], default=0.0)}

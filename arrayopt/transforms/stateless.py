@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
-from arrayopt import checks
+from arrayopt import checks, dtypes
 from arrayopt.answers import described
 from arrayopt.base import EmptyState, GradientTransformation, init_empty_state
 from arrayopt.dispatch import is_array, namespace
-from arrayopt.lift import lift, parameters
+from arrayopt.lift import hand_on, lift, parameters, settled
+from arrayopt.numerics import where
+from arrayopt.tree.align import subtrees
+from arrayopt.tree.structure import flatten
 from arrayopt.types import Array, OptState, Params, Updates
 
 
-def _nothing(g: Array) -> Array:
-    return namespace(g).zeros_like(g)
+def _nothing(g: Array) -> Any:
+    """Zeros made with the gradient, so that a compiler lets them lie where it lies, also when that is sharded."""
+    zeros = namespace(g).zeros_like(g)
+    return where(namespace(g).isnan(g), zeros, zeros)
 
 
 def set_to_zero() -> GradientTransformation:
@@ -43,13 +48,15 @@ def stateless(f: Callable[[Updates, Params], Updates]) -> GradientTransformation
 
     Args:
       f: ``f(updates, params) -> updates``, where the parameters are None if ``update`` is given none. It is handed
-        the trees as they are, with their dtypes and with None where there is no gradient.
+        the trees as they are, with their dtypes and with None where there is no gradient. What it answers has their
+        structure, and is rounded to their dtypes.
 
     Returns:
       A transform with `EmptyState`.
 
     Raises:
       TypeError: ``f`` is no function.
+      StructureError: from ``update``: its answer has another structure.
 
     Example:
       >>> import arrayopt, numpy as np
@@ -63,9 +70,19 @@ def stateless(f: Callable[[Updates, Params], Updates]) -> GradientTransformation
     def update(updates: Updates, state: OptState, params: Params = None) -> tuple[Updates, OptState]:
         del state
         parameters(who, updates, "gradient")
-        return f(updates, params), EmptyState()
+        return _alike(f"{who}: what f answers", f(updates, params), updates), EmptyState()
 
     return GradientTransformation(init_empty_state, update)
+
+
+def _alike(what: str, answer: Updates, updates: Updates) -> Updates:
+    leaves, spec = flatten(updates)
+    return spec.unflatten([_like(u, g) for u, g in zip(subtrees(spec, answer, what), leaves, strict=True)])
+
+
+def _like(u: Any, g: Array) -> Any:
+    """An update in the dtype of its gradient; None as it is."""
+    return settled(hand_on(u, dtypes.slot(g.dtype, u.dtype))) if is_array(u) else u
 
 
 def stateless_with_tree_map(f: Callable[[Any, Any], Any]) -> GradientTransformation:

@@ -9,6 +9,7 @@ An oracle shares no code with what it judges. One file per public rule, named af
   steps of standard-normal gradients on leaves of ``SHAPES``. Schedules stand there as ``Schedule`` markers
   and dtypes as names ("float32"); ``Power``, ``Hyperbola``, ``Matrices`` and ``Backwards`` can be called as they are.
 - ``MEETS_NAN = True`` if some gradients are to hold NaN.
+- ``EXEMPT``, the laws that the rule does not promise to hold, each with the reason, if there are any.
 
 Most rules see one leaf at a time. They are written for one leaf under ``leaf_by_leaf``, as generators from
 gradients to updates, so that a chain of rules is a chain of generators::

@@ -1,0 +1,22 @@
+"""Mistakes in what keeps updates from doing harm."""
+
+from arrayopt_conformance.mutants.engine import Edit
+
+NAMED: list[Edit] = []
+
+_REAL = "moved = namespace(moved).real(moved) if {}dtypes.is_complex(moved.dtype) else moved"
+_KEPT = "return where(moved {} 0, -{}, g)"
+_LIMITED = _KEPT.format("<", "limit(share * p, most)")
+_LIFTED = "return (lift(who, _within, updates, params=params, **_room({})), state)"
+
+EQUIVALENT = {
+    **{
+        f"_within: {_REAL.format('')} -> {other}": "NumPy orders complex numbers, by their real parts first"
+        for other in (_REAL.format("not "), "deleted")
+    },
+    f"_within: {_LIMITED} -> {_KEPT.format('<=', 'limit(share * p, most)')}": "where p + g is 0, −p is g",
+    f"_within: {_LIMITED} -> {_KEPT.format('<', '(share * p)')}": "no parameter is near the greatest number",
+    f"update: {_LIFTED.format('updates, params')} -> {_LIFTED.format('params, updates')}": (
+        "all are of one dtype; a test of transforms looks at others"
+    ),
+}
