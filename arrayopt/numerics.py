@@ -159,6 +159,12 @@ def in_range(x: Array, g: Array, dtype: DType | None = None) -> Array:
     return limit(x, dtypes.greatest(x.dtype if dtype is None else dtype)) + (g - g)
 
 
+def shortened(x: Array, dtype: DType) -> Array:
+    """x, made so much shorter that rounding to a dtype cannot make it longer than it was; real x also in its range."""
+    x = x * (1.0 - dtypes.margin(dtype))
+    return x if dtypes.is_complex(x.dtype) else limit(x, dtypes.greatest(dtype))
+
+
 # -- leafwise words: they look at a whole leaf -------------------------------------------------------------
 
 

@@ -8,10 +8,10 @@ from arrayopt import checks, dtypes
 from arrayopt.base import EmptyState, GradientTransformation, init_empty_state, remembering
 from arrayopt.dispatch import backend, is_array, library, namespace, same_library
 from arrayopt.lift import lift, parameters, settled
-from arrayopt.numerics import limit, where
+from arrayopt.numerics import shortened, where
 from arrayopt.tree.align import places
 from arrayopt.tree.structure import flatten
-from arrayopt.types import Array, OptState, Params, Scalar, Updates
+from arrayopt.types import Array, OptState, Params, Updates
 
 NonNegativeParamsState = EmptyState
 
@@ -96,26 +96,19 @@ def keep_params_nonnegative() -> GradientTransformation:
 
     def update(updates: Updates, state: OptState, params: Params = None) -> tuple[Updates, OptState]:
         checks.need_params(who, params)
-        return lift(who, _within, updates, params=params, **_room(updates, params)), state
+        return lift(who, _within, updates, params=params, narrow=_narrowest(updates, params)), state
 
     return GradientTransformation(init_empty_state, update)
 
 
-def _within(g: Array, p: Array, *, share: Scalar, most: Scalar) -> Any:
+def _within(g: Array, p: Array, *, narrow: str | None) -> Any:
     moved = p + g
     moved = namespace(moved).real(moved) if dtypes.is_complex(moved.dtype) else moved
-    return where(moved < 0, -limit(share * p, most), g)
+    return where(moved < 0, -p if narrow is None else -shortened(p, narrow), g)
 
 
-_MARGINS = {"bfloat16": 2.0**-7, "float16": 2.0**-9, "float32": 2.0**-22, "complex64": 2.0**-22}
-
-
-def _room(updates: Updates, params: Params) -> dict[str, float]:
-    """What of a parameter is taken from it when it is to become 0: all, if the update has its dtype.
-
-    An update of fewer digits is to be less than the parameter after rounding too, and in the range of its dtype.
-    """
-    kinds = [dtypes.name(g.dtype) for g in flatten(updates)[0]]
-    others = [dtypes.name(p.dtype) for p in flatten(params)[0]]
-    margin = max([_MARGINS.get(kind, 0.0) for kind in kinds], default=0.0) if {*kinds} != {*others} else 0.0
-    return {"share": 1.0 - margin, "most": min([dtypes.greatest(kind) for kind in kinds], default=0.0)}
+def _narrowest(updates: Updates, params: Params) -> str | None:
+    """The narrowest dtype of an update, if it is not that of all updates and parameters."""
+    kinds = [dtypes.name(g.dtype) for g in flatten(updates)[0] if is_array(g)]
+    others = [dtypes.name(p.dtype) for p in flatten(params)[0] if is_array(p)]
+    return min(kinds, key=dtypes.rank) if len({*kinds, *others}) > 1 else None
