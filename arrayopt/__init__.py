@@ -17,6 +17,7 @@ Example:
 from arrayopt import contrib as contrib
 from arrayopt import schedules as schedules
 from arrayopt import tree as tree
+from arrayopt import tree_utils as tree_utils
 from arrayopt.base import EmptyState as EmptyState
 from arrayopt.base import GradientTransformation as GradientTransformation
 from arrayopt.base import GradientTransformationExtraArgs as GradientTransformationExtraArgs
@@ -26,9 +27,11 @@ from arrayopt.base import apply_updates as apply_updates
 from arrayopt.base import identity as identity
 from arrayopt.base import init_empty_state as init_empty_state
 from arrayopt.base import with_extra_args_support as with_extra_args_support
+from arrayopt.deprecated import global_norm as global_norm
 from arrayopt.fused import FusedStep as FusedStep
 from arrayopt.fused import fused_step as fused_step
 from arrayopt.numerics import safe_increment as safe_increment
+from arrayopt.numerics import safe_int32_increment as safe_int32_increment
 from arrayopt.optimizers.adabelief import ScaleByBeliefState as ScaleByBeliefState
 from arrayopt.optimizers.adabelief import adabelief as adabelief
 from arrayopt.optimizers.adabelief import scale_by_belief as scale_by_belief
@@ -55,6 +58,8 @@ from arrayopt.schedules import sgdr_schedule as sgdr_schedule
 from arrayopt.schedules import warmup_constant_schedule as warmup_constant_schedule
 from arrayopt.schedules import warmup_cosine_decay_schedule as warmup_cosine_decay_schedule
 from arrayopt.schedules import warmup_exponential_decay_schedule as warmup_exponential_decay_schedule
+from arrayopt.targets import incremental_update as incremental_update
+from arrayopt.targets import periodic_update as periodic_update
 from arrayopt.transforms.accumulation import EmaState as EmaState
 from arrayopt.transforms.accumulation import TraceState as TraceState
 from arrayopt.transforms.accumulation import ema as ema

@@ -160,7 +160,7 @@ def in_range(x: Array, g: Array, dtype: DType | None = None) -> Array:
 
 
 def shortened(x: Array, dtype: DType) -> Array:
-    """x, made so much shorter that rounding to a dtype cannot make it longer than it was; real x also in its range."""
+    """x, by so much shorter that rounded to a dtype it is no longer than it was; real x also in the range of that."""
     x = x * (1.0 - dtypes.margin(dtype))
     return x if dtypes.is_complex(x.dtype) else limit(x, dtypes.greatest(dtype))
 
@@ -334,6 +334,10 @@ def safe_increment(count: Any) -> Any:
     if dtypes.is_python(count.dtype):  # recorded
         count = xp.astype(count, xp.int32)
     return backend(count).settle(count + xp.astype(count < xp.iinfo(count.dtype).max, count.dtype))
+
+
+safe_int32_increment = safe_increment
+"""Its older name, as in Optax."""
 
 
 def real(count: Any) -> Any:

@@ -194,9 +194,9 @@ def cosine_onecycle_schedule(
 
     Example:
       >>> import arrayopt
-      >>> schedule = arrayopt.cosine_onecycle_schedule(6, 1.0, pct_start=0.5, div_factor=4.0, final_div_factor=5.0)
-      >>> [round(schedule(k), 3) for k in range(8)]
-      [0.25, 0.438, 0.812, 1.0, 0.762, 0.287, 0.05, 0.05]
+      >>> schedule = arrayopt.cosine_onecycle_schedule(4, 1.0, pct_start=0.5, div_factor=4.0, final_div_factor=5.0)
+      >>> [round(schedule(k), 3) for k in range(6)]
+      [0.25, 0.625, 1.0, 0.525, 0.05, 0.05]
 
     Source:
       Smith, Topin, 2018: Super-Convergence (arXiv 1708.07120), section 3; its lines bent to cosines.

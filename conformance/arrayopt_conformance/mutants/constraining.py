@@ -16,7 +16,7 @@ EQUIVALENT = {
     },
     f"_within: {_USUAL} -> {_KEPT.format('<=', '-shortened(p, narrow)')}": "where p + g is 0, −p is g",
     **{
-        f"_within: {_USUAL} -> {_KEPT.format('<', other)}": "all are of one dtype; a test of transforms looks at others"
+        f"_within: {_USUAL} -> {_KEPT.format('<', other)}": "all are of one dtype; a test looks at others"
         for other in ("-p", "shortened(p, narrow)")
     },
     f"update: {_LIFTED.format('updates, params')} -> {_LIFTED.format('params, updates')}": "all are of one dtype",
