@@ -130,10 +130,8 @@ def _check_alike(where_: str, new: Any, old: Any) -> None:
     if not is_array(new) or not is_array(old):
         raise TypeError(f"{who} and the old one must be arrays; got {described(new)} and {described(old)}.")
     if not same_library(new, old) or dtypes.name(new.dtype) != dtypes.name(old.dtype):
-        raise TypeError(
-            f"{who} and the old one must be of one library and dtype; got {library(new)} {dtypes.name(new.dtype)} and "
-            f"{library(old)} {dtypes.name(old.dtype)}."
-        )
+        kinds = [f"{library(x)} {dtypes.name(x.dtype)}" for x in (new, old)]
+        raise TypeError(f"{who} and the old one must be of one library and dtype; got {kinds[0]} and {kinds[1]}.")
     if tuple(new.shape) != tuple(old.shape):
         raise ValueError(f"{who} has shape {tuple(new.shape)}, the old one has {tuple(old.shape)}.")
 

@@ -18,3 +18,4 @@ from arrayopt.schedules.pieces import cosine_onecycle_schedule as cosine_onecycl
 from arrayopt.schedules.pieces import linear_onecycle_schedule as linear_onecycle_schedule
 from arrayopt.schedules.pieces import piecewise_constant_schedule as piecewise_constant_schedule
 from arrayopt.schedules.pieces import piecewise_interpolate_schedule as piecewise_interpolate_schedule
+from arrayopt.types import Schedule as Schedule

@@ -41,15 +41,19 @@ def _arguments(argv: list[str] | None) -> Any:
 
 def told(path: str, ran: Ran, trace: bool = False) -> list[str]:
     """A line of counts, and one for each test that failed, is excused or need no longer be."""
-    counts = ", ".join([f"{len(tests)} {what}" for what, tests in ran.outcomes().items() if tests])
+    counts = ", ".join([f"{len(tests)} {_counted(what)}" for what, tests in ran.outcomes().items() if tests])
     lines = [f"{Path(path)}: {counts or 'no tests'} ({ran.seconds:.1f} s)"]
-    lines += [f"  missing   {name}" for name in ran.missing]
+    lines += [f"  missing   {', '.join(ran.missing)}"] if ran.missing else []
     if ran.died:
         lines.append(f"  died      {ran.died.strip() if trace else last(ran.died)}")
     for what in ("failed", "excused", "outdated"):
         for test, said in ran.outcomes()[what].items():
             lines.append(f"  {what:9} {test}: {said.strip() if trace and what == 'failed' else last(said)}")
     return lines
+
+
+def _counted(what: str) -> str:
+    return "failed for want of a name" if what == "without" else what
 
 
 def last(said: str) -> str:

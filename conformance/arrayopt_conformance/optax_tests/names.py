@@ -9,10 +9,11 @@ from collections.abc import Callable
 from typing import Any
 
 from arrayopt_conformance.optax_names import later, public
+from arrayopt_conformance.optax_tests.groups import ABSENT
 
 
 def put_in_place(namespace: str, names: tuple[str, ...] = ()) -> list[str]:
-    """Makes Optax's functions arrayopt's; to be called before what imports them.
+    """Makes Optax's functions and states arrayopt's; to be called before what imports them.
 
     Args:
       namespace: of Optax, such as ``"losses"``; empty for the top level.
@@ -24,9 +25,9 @@ def put_in_place(namespace: str, names: tuple[str, ...] = ()) -> list[str]:
     missing: list[str] = []
     ours: dict[int, Any] = {}
     for name, theirs in public("optax", namespace).items():
-        if inspect.isclass(theirs) or (names and name not in names) or later(namespace, name):
+        found, is_state = of_arrayopt(namespace, name), hasattr(theirs, "_fields")
+        if (inspect.isclass(theirs) and not (is_state and found)) or _stays(namespace, name, names):
             continue
-        found = of_arrayopt(namespace, name)
         if found is None:
             missing.append(f"{namespace}.{name}".lstrip("."))
         ours[id(theirs)] = found or _absent(missing[-1])
@@ -35,6 +36,10 @@ def put_in_place(namespace: str, names: tuple[str, ...] = ()) -> list[str]:
             if id(value) in ours:
                 setattr(module, name, ours[id(value)])
     return missing
+
+
+def _stays(namespace: str, name: str, names: tuple[str, ...]) -> bool:
+    return bool(names and name not in names) or bool(later(namespace, name))
 
 
 def of_arrayopt(namespace: str, name: str) -> Any:
@@ -49,7 +54,7 @@ def of_arrayopt(namespace: str, name: str) -> Any:
 def _absent(name: str) -> Callable[..., Any]:
     def absent(*args: Any, **kwargs: Any) -> Any:
         del args, kwargs
-        raise NotImplementedError(f"arrayopt has no {name}.")
+        raise NotImplementedError(f"{ABSENT}{name}.")
 
     return absent
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
 
-from arrayopt_conformance.optax_tests.groups import EXCUSED
+from arrayopt_conformance.optax_tests.groups import ABSENT, EXCUSED
 
 LIMIT = 1200  # seconds for one file
 
@@ -36,21 +36,28 @@ class Ran:
     died: str = ""
 
     def outcomes(self) -> dict[str, dict[str, str]]:
-        """The tests and what they said, by outcome: also "excused", with the reason, and "outdated" if they pass."""
+        """The tests and what they said, by outcome.
+
+        Those that failed may be "excused", with the reason, or "without" a name that is missing; those that are excused
+        and pass are "outdated".
+        """
         found: dict[str, dict[str, str]] = {
-            what: {} for what in ("passed", "skipped", "failed", "excused", "outdated")
+            what: {} for what in ("passed", "skipped", "failed", "excused", "outdated", "without")
         }
         for name, test in self.tests.items():
             reason, what = excuse(f"{self.path}::{name}"), test["outcome"]
             if reason and what != "skipped":
                 what = "excused" if what == "failed" else "outdated"
+            elif what == "failed" and ABSENT in test["said"]:
+                what = "without"
             found[what][name] = reason or test["said"]
         return found
 
     def bad(self) -> int:
         """The number of things that must not be."""
         found = self.outcomes()
-        return len(found["failed"]) + len(found["outdated"]) + len(self.missing) + bool(self.died)
+        wrong = sum([len(found[what]) for what in ("failed", "outdated", "without")])
+        return wrong + len(self.missing) + bool(self.died)
 
 
 def excuse(test: str) -> str:
