@@ -333,7 +333,9 @@ def safe_increment(count: Any) -> Any:
     xp = namespace(count)
     if dtypes.is_python(count.dtype):  # recorded
         count = xp.astype(count, xp.int32)
-    return backend(count).settle(count + xp.astype(count < xp.iinfo(count.dtype).max, count.dtype))
+    most: Any = xp.iinfo(count.dtype).max
+    most = most if most <= GREATEST else xp.full_like(count, most)  # JAX takes a Python int for an int32
+    return backend(count).settle(count + xp.astype(count < most, count.dtype))
 
 
 safe_int32_increment = safe_increment

@@ -314,7 +314,7 @@ def min(tree: Tree) -> Any:
 
 
 def _extreme(reduce: str, pair: str, tree: Tree, empty: float) -> Any:
-    parts = [getattr(namespace(x), reduce)(x) for x in leaves(tree) if math.prod(x.shape)]
+    parts = [getattr(namespace(x), reduce)(x) for x in _arrays(reduce, tree) if math.prod(x.shape)]
     if not parts:
         return empty
     found = parts[0]

@@ -30,6 +30,8 @@ class Group(NamedTuple):
         return sorted([str(path.relative_to(root)) for path in found - left_out])
 
 
+_STATELESS = ("set_to_zero", "stateless", "stateless_with_tree_map")
+
 GROUPS = {
     "losses": Group(("losses/*_test.py",), "losses"),
     "projections": Group(("projections/*_test.py",), "projections"),
@@ -37,7 +39,7 @@ GROUPS = {
     "update": Group(("_src/update_test.py",), "", ("apply_updates", "incremental_update", "periodic_update")),
     "numerics": Group(("_src/numerics_test.py",), "", ("safe_increment", "safe_int32_increment"), required=False),
     "base": Group(
-        ("_src/base_test.py",), "", ("set_to_zero", "stateless", "stateless_with_tree_map"), required=False
+        ("_src/base_test.py",), "", (*_STATELESS, "EmptyState", "init_empty_state", "identity"), required=False
     ),
     "clipping": Group(("transforms/_clipping_test.py",), "transforms", required=False),
     "constraining": Group(("transforms/_constraining_test.py",), "transforms", required=False),
@@ -46,7 +48,7 @@ GROUPS = {
 }
 
 EXCUSED = {
-    "_src/update_test.py::UpdateTest::test_none_argument_apply_updates": "an update whose parameter is None is refused",
+    "_src/update_test.py::UpdateTest::test_none_argument_apply_updates": "an update for a parameter of None is refused",
 }
 """Tests that need not pass, as ``file::class::test`` with ``*`` for anything, each with the reason.
 

@@ -38,8 +38,8 @@ class Ran:
     def outcomes(self) -> dict[str, dict[str, str]]:
         """The tests and what they said, by outcome.
 
-        Those that failed may be "excused", with the reason, or "without" a name that is missing; those that are excused
-        and pass are "outdated".
+        Those that failed may be "excused", with the reason, or "without" a name that is missing; those that are
+        excused and pass are "outdated".
         """
         found: dict[str, dict[str, str]] = {
             what: {} for what in ("passed", "skipped", "failed", "excused", "outdated", "without")
