@@ -162,6 +162,7 @@ def in_range(x: Array, g: Array, dtype: DType | None = None) -> Array:
 def shortened(x: Array, dtype: DType) -> Array:
     """x, by so much shorter that rounded to a dtype it is no longer than it was; real x also in the range of that."""
     x = x * (1.0 - dtypes.margin(dtype))
+    x = where(magnitude(x) < dtypes.coarse(dtype), namespace(x).zeros_like(x), x)
     return x if dtypes.is_complex(x.dtype) else limit(x, dtypes.greatest(dtype))
 
 

@@ -48,7 +48,7 @@ GROUPS = {
 }
 
 EXCUSED = {
-    "_src/update_test.py::UpdateTest::test_none_argument_apply_updates": "an update for a parameter of None is refused",
+    "_src/update_test.py::UpdateTest::test_none_argument_apply_updates": "an update of a None parameter is refused",
 }
 """Tests that need not pass, as ``file::class::test`` with ``*`` for anything, each with the reason.
 
