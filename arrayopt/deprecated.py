@@ -6,7 +6,9 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
+from arrayopt.dispatch import backend, is_array
 from arrayopt.tree.arithmetic import norm
+from arrayopt.tree.structure import flatten
 from arrayopt.types import Updates
 
 
@@ -18,8 +20,18 @@ def global_norm(updates: Updates) -> Any:
 
     Returns:
       A real 0-d array of at least float32; 0.0 for a tree without leaves.
+
+    Example:
+      >>> import arrayopt, numpy as np, warnings
+      >>> with warnings.catch_warnings(record=True) as met:
+      ...     warnings.simplefilter("always")
+      ...     arrayopt.global_norm({"a": np.asarray([3.0]), "b": np.asarray([4.0])}).item()
+      5.0
+      >>> str(met[0].message)
+      'arrayopt.global_norm is deprecated; use arrayopt.tree.norm.'
     """
-    warnings.warn("arrayopt.global_norm is deprecated; use arrayopt.tree.norm.", DeprecationWarning, stacklevel=2)
+    if not any([is_array(x) and backend(x).is_compiling() for x in flatten(updates)[0]]):
+        warnings.warn("arrayopt.global_norm is deprecated; use arrayopt.tree.norm.", DeprecationWarning, stacklevel=2)
     return norm(updates)
 
 

@@ -229,6 +229,12 @@ def test_a_norm_by_its_old_name_is_compiled() -> None:
         assert float(jax.jit(arrayopt.global_norm)(jax.numpy.ones(4))) == 2.0
 
 
+def test_nor_does_its_warning_keep_torch_from_compiling() -> None:
+    torch = pytest.importorskip("torch")
+    compiled = torch.compile(arrayopt.global_norm, fullgraph=True, backend="aot_eager")
+    assert float(compiled({"a": torch.ones(4)})) == 2.0
+
+
 def test_counters_of_every_integer_dtype_count(library: Library) -> None:
     for dtype in (
         "int8",
