@@ -89,7 +89,7 @@ from arrayopt.tree.arithmetic import bias_correction as bias_correction
 from arrayopt.tree.arithmetic import update_infinity_moment as update_infinity_moment
 from arrayopt.tree.arithmetic import update_moment as update_moment
 from arrayopt.tree.arithmetic import update_moment_per_elem_norm as update_moment_per_elem_norm
-from arrayopt.tree.search import map_params as tree_map_params
+from arrayopt.tree_utils import tree_map_params as tree_map_params
 from arrayopt.types import ArrayTree as ArrayTree
 from arrayopt.types import MaskOrFn as MaskOrFn
 from arrayopt.types import OptState as OptState

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 from arrayopt import checks, dtypes
 from arrayopt.answers import described
@@ -139,4 +139,4 @@ def _check_alike(where_: str, new: Any, old: Any) -> None:
 def _chosen(is_due: Any, new: Array, old: Array) -> Array:
     if isinstance(is_due, bool):
         return backend(new).copy(new if is_due else old)
-    return cast(Array, backend(new).settle(where(is_due, new, old)))
+    return backend(new).settle(where(is_due, new, old))

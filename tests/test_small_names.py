@@ -173,7 +173,12 @@ def test_functions_are_handed_the_parameters() -> None:
         us, state = tx.update(g, tx.init(p), p)
         assert us["w"].tolist() == [0.0, -1.0] and us["b"] is None and state == arrayopt.EmptyState()
     seen: list[Any] = []
-    tx = arrayopt.stateless_with_tree_map(lambda u, x: seen.append(x) or u)
+
+    def looking(u: Any, x: Any) -> Any:
+        seen.append(x)
+        return u
+
+    tx = arrayopt.stateless_with_tree_map(looking)
     tx.update(g, tx.init(p))
     assert seen == [None]
 

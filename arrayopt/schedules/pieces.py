@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from arrayopt import checks
 from arrayopt.numerics import cos, meeting, real, where
@@ -87,20 +87,16 @@ def piecewise_interpolate_schedule(
 
 def _pieces(init_value: Any, boundaries_and_scales: Any) -> tuple[Scalar, list[float], list[Scalar]]:
     """The first value, the steps in ascending order, and their factors."""
-    pieces: Any = {} if boundaries_and_scales is None else boundaries_and_scales
-    if not isinstance(pieces, Mapping):
+    given: Any = {} if boundaries_and_scales is None else boundaries_and_scales
+    if not isinstance(given, Mapping):
         raise TypeError(
             f"{checks.speaker()}: boundaries_and_scales must be a dict from steps to factors; "
-            f"got {type(pieces).__name__}."
+            f"got {type(given).__name__}."
         )
-    found = [
-        (
-            checks.steps("a step in boundaries_and_scales", step),
-            checks.fixed(f"the factor at step {step}", x, low=0.0),
-        )
-        for step, x in sorted(pieces.items())
-    ]
-    return checks.fixed("init_value", init_value), [step for step, _ in found], [factor for _, factor in found]
+    table = dict(sorted(cast("Mapping[Any, Any]", given).items()))
+    bounds = [checks.steps("a step in boundaries_and_scales", step) for step in table]
+    factors = [checks.fixed(f"the factor at step {step}", x, low=0.0) for step, x in table.items()]
+    return checks.fixed("init_value", init_value), bounds, factors
 
 
 def _products(factors: list[Any]) -> list[Any]:

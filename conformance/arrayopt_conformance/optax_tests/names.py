@@ -66,7 +66,13 @@ def put_wrong(name: str) -> None:
     right: Callable[..., Any] = getattr(module, last)
 
     def wrong(*args: Any, **kwargs: Any) -> Any:
-        answer = right(*args, **kwargs)
-        return (lambda count: answer(count) + 1) if callable(answer) else answer + 1
+        return _one_more(right(*args, **kwargs))
 
     setattr(module, last, wrong)
+
+
+def _one_more(answer: Any) -> Any:
+    def more(count: Any) -> Any:
+        return answer(count) + 1
+
+    return more if callable(answer) else answer + 1

@@ -155,7 +155,7 @@ class Backwards:
 
     scale: float
 
-    def __call__(self, u: Any, p: Any) -> Any:
+    def __call__(self, u: Tree, p: Any) -> Any:
         if isinstance(u, dict):
             return {key: self(branch, p) for key, branch in u.items()}
         if isinstance(u, list):
