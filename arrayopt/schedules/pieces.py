@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import Any
 
 from arrayopt import checks
 from arrayopt.numerics import cos, meeting, real, where
@@ -88,15 +88,19 @@ def piecewise_interpolate_schedule(
 def _pieces(init_value: Any, boundaries_and_scales: Any) -> tuple[Scalar, list[float], list[Scalar]]:
     """The first value, the steps in ascending order, and their factors."""
     given: Any = {} if boundaries_and_scales is None else boundaries_and_scales
-    if not isinstance(given, Mapping):
+    if not _is_table(given):
         raise TypeError(
             f"{checks.speaker()}: boundaries_and_scales must be a dict from steps to factors; "
             f"got {type(given).__name__}."
         )
-    table = dict(sorted(cast("Mapping[Any, Any]", given).items()))
+    table = dict(sorted(given.items()))
     bounds = [checks.steps("a step in boundaries_and_scales", step) for step in table]
     factors = [checks.fixed(f"the factor at step {step}", x, low=0.0) for step, x in table.items()]
     return checks.fixed("init_value", init_value), bounds, factors
+
+
+def _is_table(x: Any) -> bool:
+    return isinstance(x, Mapping)
 
 
 def _products(factors: list[Any]) -> list[Any]:
