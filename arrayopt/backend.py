@@ -98,6 +98,10 @@ class Backend:
         """An array that a rule holds, or one of another library that is `takes`, as it can meet the library's own."""
         return cast(Array, x)
 
+    def is_compiling(self) -> bool:
+        """Whether what runs now is being compiled by something that cannot trace a warning."""
+        return False
+
     def takes(self, x: Any) -> bool:
         """Whether an array of another library may stand among the library's own."""
         del x

@@ -107,6 +107,16 @@ def summable(dtype: DType) -> float:
     return _SUMMABLE[real_part(dtype)]
 
 
+def margin(dtype: DType) -> float:
+    """By which part a number must be shortened for rounding to a dtype not to make it longer."""
+    return 2.0**-7 if name(dtype) in ("float16", "bfloat16") else 2.0**-22 if not is_double(dtype) else 2.0**-51
+
+
+def coarse(dtype: DType) -> float:
+    """The magnitude below which that part is not enough, the numbers of a dtype being too far apart."""
+    return 2.0**-17 if name(dtype) == "float16" else 2.0**-126 if not is_double(dtype) else 2.0**-1022
+
+
 def slot(wanted: DType, leaf: DType) -> str:
     """The dtype of a slot asked to be ``wanted``; complex of that precision if the parameter is complex."""
     if is_complex(leaf):

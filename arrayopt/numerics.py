@@ -159,6 +159,13 @@ def in_range(x: Array, g: Array, dtype: DType | None = None) -> Array:
     return limit(x, dtypes.greatest(x.dtype if dtype is None else dtype)) + (g - g)
 
 
+def shortened(x: Array, dtype: DType) -> Array:
+    """x, by so much shorter that rounded to a dtype it is no longer than it was; real x also in the range of that."""
+    x = x * (1.0 - dtypes.margin(dtype))
+    x = where(magnitude(x) < dtypes.coarse(dtype), namespace(x).zeros_like(x), x)
+    return x if dtypes.is_complex(x.dtype) else limit(x, dtypes.greatest(dtype))
+
+
 # -- leafwise words: they look at a whole leaf -------------------------------------------------------------
 
 
@@ -329,7 +336,13 @@ def safe_increment(count: Any) -> Any:
     xp = namespace(count)
     if dtypes.is_python(count.dtype):  # recorded
         count = xp.astype(count, xp.int32)
-    return backend(count).settle(count + xp.astype(count < xp.iinfo(count.dtype).max, count.dtype))
+    most: Any = xp.iinfo(count.dtype).max
+    most = most if most <= GREATEST else xp.full_like(count, most)  # JAX takes a Python int for an int32
+    return backend(count).settle(count + xp.astype(count < most, count.dtype))
+
+
+safe_int32_increment = safe_increment
+"""Its older name, as in Optax."""
 
 
 def real(count: Any) -> Any:

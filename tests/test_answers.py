@@ -32,6 +32,12 @@ SCHEDULES: dict[str, Callable[[Any], Any]] = {
     "words": lambda k: numerics.exp(numerics.at_most(k * 1.0, 2.5)) + numerics.cos(-k / 3),
     "joined": arrayopt.join_schedules([lambda k: 0.1 * k, lambda k: 0.3, lambda k: 0.7**k], [1, 2]),
     "joined constants": arrayopt.join_schedules([arrayopt.constant_schedule(v) for v in (0.1, 0.2)], [2]),
+    "steps down": arrayopt.piecewise_constant_schedule(0.3, {1: 0.5, 3: 0.1}),
+    "lines": arrayopt.piecewise_interpolate_schedule("linear", 0.3, {2: 0.5, 3: 0.1}),
+    "a cycle": arrayopt.cosine_onecycle_schedule(4, 0.3, 0.5),
+    "restarts": arrayopt.sgdr_schedule(
+        [{"init_value": 0.1, "peak_value": 0.5, "warmup_steps": 1, "decay_steps": 2}] * 2
+    ),
     "of a scalar": lambda k: np.float32(0.25) * k + np.float64(0.1),
 }
 OF_VALUES: dict[str, Callable[[Any], Any]] = {

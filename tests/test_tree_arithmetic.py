@@ -24,6 +24,8 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("mul", (X, Y), {}),
     ("div", (X, Y), {}),
     ("scale", (0.3, X), {}),
+    ("batch_shape", (X, (2, 3)), {}),
+    ("batch_shape", (X,), {}),
     ("clip", (X, -0.5, 0.5), {}),
     ("clip", (X,), {"max_value": 0.1}),
     ("conj", (C,), {}),
@@ -99,6 +101,11 @@ def test_mixed_precision_meets_in_the_widest() -> None:
     mixed = {"a": np.ones(2, np.float32), "b": np.ones(2, np.float64)}
     assert arrayopt.tree.norm(mixed).dtype == np.float64
     assert arrayopt.tree.max(mixed).dtype == np.float64
+
+
+def test_numbers_are_leaves() -> None:
+    assert arrayopt.tree.max({"a": 1.5, "b": np.asarray([0.0, 1.0])}) == 1.5
+    assert arrayopt.tree.min([2, 3.5]) == 2
 
 
 def test_a_norm_of_another_order_is_refused() -> None:

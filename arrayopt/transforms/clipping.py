@@ -6,13 +6,48 @@ import math
 from typing import Any
 
 from arrayopt import checks
-from arrayopt.base import GradientTransformation, init_empty_state
+from arrayopt.base import EmptyState, GradientTransformation, init_empty_state
 from arrayopt.calls import by_call
 from arrayopt.dispatch import backend, is_array
 from arrayopt.lift import cast, check_scalar, lift, parameters
-from arrayopt.numerics import length, where
+from arrayopt.numerics import length, limit, where
 from arrayopt.tree.arithmetic import widest
 from arrayopt.types import Array, OptState, Params, Scalar, Updates
+
+ClipState = EmptyState
+
+
+def _clipped(g: Array, *, max_delta: Scalar) -> Array:
+    return limit(g, max_delta)
+
+
+def clip(max_delta: Scalar) -> GradientTransformation:
+    """Clips every entry to [−c, c]. A complex one keeps its phase, and is clipped in magnitude.
+
+    Args:
+      max_delta: c ≥ 0, in units of the updates.
+
+    Returns:
+      A transform with `EmptyState`.
+
+    Raises:
+      ValueError: ``max_delta`` is out of range.
+      TypeError: ``max_delta`` is neither a number nor a 0-d array.
+
+    Example:
+      >>> import arrayopt, numpy as np
+      >>> tx = arrayopt.clip(1.0)
+      >>> tx.update(np.asarray([0.5, -8.0]), tx.init(np.zeros(2)))[0]
+      array([ 0.5, -1. ])
+    """
+    who, bound = checks.speaker(), checks.fixed("max_delta", max_delta, low=0.0)
+
+    def update(updates: Updates, state: OptState, params: Params = None) -> tuple[Updates, OptState]:
+        del params
+        check_scalar(who, "max_delta", bound, updates)
+        return lift(who, _clipped, updates, max_delta=bound), state
+
+    return GradientTransformation(init_empty_state, update)
 
 
 def _within_rms(g: Array, *, threshold: Scalar) -> Array:

@@ -4,6 +4,7 @@ from arrayopt.tree.align import StructureError as StructureError
 from arrayopt.tree.arithmetic import add as add
 from arrayopt.tree.arithmetic import add_scale as add_scale
 from arrayopt.tree.arithmetic import allclose as allclose
+from arrayopt.tree.arithmetic import batch_shape as batch_shape
 from arrayopt.tree.arithmetic import bias_correction as bias_correction
 from arrayopt.tree.arithmetic import cast as cast
 from arrayopt.tree.arithmetic import cast_like as cast_like

@@ -75,6 +75,22 @@ def full_like(tree: Tree, fill_value: Any, dtype: DType | None = None) -> Tree:
     return _like("full_like", tree, dtype, fill_value)
 
 
+def batch_shape(tree: Tree, shape: tuple[int, ...] = ()) -> Tree:
+    """The leaves repeated along new first axes of this shape.
+
+    Example:
+      >>> import arrayopt, numpy as np
+      >>> arrayopt.tree.batch_shape({"a": np.asarray([1.0, 2.0])}, (2,))
+      {'a': array([[1., 2.],
+             [1., 2.]])}
+    """
+
+    def repeated(x: Array) -> Array:
+        return backend(x).copy(namespace(x).broadcast_to(x, (*shape, *x.shape)))
+
+    return flatten(tree)[1].unflatten([repeated(x) for x in _arrays("batch_shape", tree)])
+
+
 def cast(tree: Tree, dtype: DType | None) -> Tree:
     """The leaves in the dtype given, by any library's name for it; None leaves them as they are."""
     if dtype is None:

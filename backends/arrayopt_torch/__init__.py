@@ -66,6 +66,9 @@ class TorchBackend(Backend):
     def stepping(self, count: Any) -> Any:
         return TorchCount(count, self)
 
+    def is_compiling(self) -> bool:
+        return bool(self.torch.compiler.is_compiling())
+
     def copy(self, x: Any) -> Any:
         if x.layout is not self.torch.strided:
             return x.to_dense()

@@ -83,7 +83,7 @@ def assert_near(got: Any, wanted: Any, tolerance: float, what: str) -> None:
         a, b = host(leaf), others[path]
         assert a.shape == b.shape, f"{what}{path} has shape {a.shape}, not {b.shape}"
         bound = tolerance * scales.get(_parent(path), 0.0) if b.dtype.kind in "fc" else 0.0
-        error = float(np.max(np.abs(a - b), initial=0.0))
+        error = float(np.max(np.abs(a - 1.0 * b), initial=0.0))  # both may be bools
         assert error <= bound, f"{what}{path} is off by {error:g}, where {bound:g} is allowed"
 
 

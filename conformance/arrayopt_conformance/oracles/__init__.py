@@ -7,7 +7,9 @@ An oracle shares no code with what it judges. One file per public rule, named af
   next step. Complex leaves are complex128, their second moments real.
 - ``CASES``, named sets of arguments: between them every argument has a value that matters within twelve
   steps of standard-normal gradients on leaves of ``SHAPES``. Schedules stand there as ``Schedule`` markers
-  and dtypes as names ("float32"); ``Power``, ``Hyperbola`` and ``Matrices`` can be called as they are.
+  and dtypes as names ("float32"); ``Power``, ``Hyperbola``, ``Matrices`` and ``Backwards`` can be called as they are.
+- ``MEETS_NAN = True`` if some gradients are to hold NaN.
+- ``EXEMPT``, the laws that the rule does not promise to hold, each with the reason, if there are any.
 
 Most rules see one leaf at a time. They are written for one leaf under ``leaf_by_leaf``, as generators from
 gradients to updates, so that a chain of rules is a chain of generators::
@@ -145,3 +147,17 @@ class Matrices:
         if isinstance(tree, list):
             return [self(branch) for branch in tree]
         return tree.ndim >= self.ndim
+
+
+@dataclass(frozen=True)
+class Backwards:
+    """u, p ↦ −a·u, of an array, or of dicts and lists of them; p is not looked at"""
+
+    scale: float
+
+    def __call__(self, u: Tree, p: Any) -> Any:
+        if isinstance(u, dict):
+            return {key: self(branch, p) for key, branch in u.items()}
+        if isinstance(u, list):
+            return [self(branch, p) for branch in u]
+        return -self.scale * u

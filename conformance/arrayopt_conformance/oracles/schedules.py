@@ -1,9 +1,12 @@
 """The schedules: each a function of the step k = 0, 1, … and of its arguments, in plain Python."""
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
+
+import numpy as np
 
 from . import Schedule
 
@@ -108,6 +111,91 @@ def join_schedules(k: int, *, schedules: Sequence[Callable[[int], float]], bound
     return value
 
 
+def piecewise_constant_schedule(
+    k: int, *, init_value: float, boundaries_and_scales: dict[int, float] | None = None
+) -> float:
+    """I times every factor whose step has come"""
+    come = [factor for step, factor in sorted((boundaries_and_scales or {}).items()) if k >= step]
+    return math.prod(come, start=init_value)
+
+
+def piecewise_interpolate_schedule(
+    k: int, *, interpolate_type: str, init_value: float, boundaries_and_scales: dict[int, float] | None = None
+) -> float:
+    """from milestone to milestone, each the one before times a factor; after the last it stays there"""
+    milestones = [(0, init_value)]
+    for step, factor in sorted((boundaries_and_scales or {}).items()):
+        milestones.append((step, milestones[-1][1] * factor))
+    for (step, value), (next_step, next_value) in itertools.pairwise(milestones):
+        if step <= k < next_step:
+            gone = (k - step) / (next_step - step)
+            share = gone if interpolate_type == "linear" else 0.5 * (1 - math.cos(math.pi * gone))
+            return value + share * (next_value - value)
+    return milestones[-1][1]
+
+
+def linear_onecycle_schedule(
+    k: int,
+    *,
+    transition_steps: int,
+    peak_value: float,
+    pct_start: float = 0.3,
+    pct_final: float = 0.85,
+    div_factor: float = 25.0,
+    final_div_factor: float = 1e4,
+) -> float:
+    """lines from P/d to P, back to P/d, and on to P/(d·f), at the steps 0, ⌊aT⌋, ⌊bT⌋, T
+
+    L. N. Smith, N. Topin (2017), Super-Convergence: Very Fast Training of Neural Networks Using Large Learning
+    Rates, arXiv:1708.07120.
+    """
+    low, last = peak_value / div_factor, peak_value / div_factor / final_div_factor
+    steps = [0, int(pct_start * transition_steps), int(pct_final * transition_steps), transition_steps]
+    return float(np.interp(k, steps, [low, peak_value, low, last]))
+
+
+def cosine_onecycle_schedule(
+    k: int,
+    *,
+    transition_steps: int,
+    peak_value: float,
+    pct_start: float = 0.3,
+    div_factor: float = 25.0,
+    final_div_factor: float = 1e4,
+) -> float:
+    """half a cosine from P/d up to P at step ⌊aT⌋, another down to P/(d·f) at step T"""
+    top = int(pct_start * transition_steps)
+    last = peak_value / (div_factor * final_div_factor)
+    if k >= top:
+        return last + cosine_decay_schedule(k - top, init_value=peak_value - last, decay_steps=transition_steps - top)
+    first = peak_value / div_factor
+    return peak_value - cosine_decay_schedule(k, init_value=peak_value - first, decay_steps=top)
+
+
+def warmup_constant_schedule(k: int, *, init_value: float, peak_value: float, warmup_steps: int) -> float:
+    """a line from I to the peak in W steps, then level; without W > 0 it stays at I"""
+    return linear_schedule(k, init_value=init_value, end_value=peak_value, transition_steps=warmup_steps)
+
+
+def warmup_exponential_decay_schedule(
+    k: int, *, init_value: float, peak_value: float, warmup_steps: int, **decay: Any
+) -> float:
+    """a line from I to the peak in W steps, then the exponential decay from the peak, its steps counted from W"""
+    if k < warmup_steps:
+        return linear_schedule(k, init_value=init_value, end_value=peak_value, transition_steps=warmup_steps)
+    return exponential_decay(k - warmup_steps, init_value=peak_value, **decay)
+
+
+def sgdr_schedule(k: int, *, cosine_kwargs: Sequence[dict[str, Any]]) -> float:
+    """warm-up and cosine, over and over; the last of them goes on for ever"""
+    *cycles, last = cosine_kwargs
+    for cycle in cycles:
+        if k < cycle["decay_steps"]:
+            return warmup_cosine_decay_schedule(k, **cycle)
+        k -= cycle["decay_steps"]
+    return warmup_cosine_decay_schedule(k, **last)
+
+
 SCHEDULES: dict[str, Callable[..., float]] = {
     schedule.__name__: schedule
     for schedule in (
@@ -118,6 +206,13 @@ SCHEDULES: dict[str, Callable[..., float]] = {
         cosine_decay_schedule,
         warmup_cosine_decay_schedule,
         join_schedules,
+        piecewise_constant_schedule,
+        piecewise_interpolate_schedule,
+        linear_onecycle_schedule,
+        cosine_onecycle_schedule,
+        warmup_constant_schedule,
+        warmup_exponential_decay_schedule,
+        sgdr_schedule,
     )
 }
 
@@ -133,105 +228,3 @@ def function(schedule: Schedule) -> Callable[[int], float]:
 def plain(case: dict[str, Any]) -> dict[str, Any]:
     """the arguments of a case, with every marked schedule as a function of k"""
     return {key: function(value) if isinstance(value, Schedule) else value for key, value in case.items()}
-
-
-# Every argument where it matters within k = 0 … 20.
-CASES: dict[str, Schedule] = {
-    "constant": Schedule.of("constant_schedule", value=0.3),
-    "linear": Schedule.of("linear_schedule", init_value=1.0, end_value=0.1, transition_steps=7),
-    "linear_begin": Schedule.of(
-        "linear_schedule", init_value=0.0, end_value=2.0, transition_steps=7, transition_begin=4
-    ),
-    "linear_never": Schedule.of("linear_schedule", init_value=0.5, end_value=2.0, transition_steps=0),
-    "polynomial": Schedule.of("polynomial_schedule", init_value=1.0, end_value=0.2, power=3, transition_steps=9),
-    "polynomial_root": Schedule.of(
-        "polynomial_schedule",
-        init_value=0.1,
-        end_value=1.5,
-        power=0.5,
-        transition_steps=9,
-        transition_begin=2,
-    ),
-    "polynomial_early": Schedule.of(
-        "polynomial_schedule", init_value=0.1, end_value=1.5, power=2, transition_steps=9, transition_begin=-3
-    ),
-    "polynomial_never": Schedule.of(
-        "polynomial_schedule", init_value=0.1, end_value=1.5, power=2, transition_steps=-1
-    ),
-    "exponential": Schedule.of("exponential_decay", init_value=0.1, transition_steps=3, decay_rate=0.7),
-    "exponential_stairs": Schedule.of(
-        "exponential_decay",
-        init_value=0.1,
-        transition_steps=3,
-        decay_rate=0.7,
-        transition_begin=2,
-        staircase=True,
-    ),
-    "exponential_floor": Schedule.of(
-        "exponential_decay", init_value=0.1, transition_steps=3, decay_rate=0.7, end_value=0.04
-    ),
-    "exponential_ceiling": Schedule.of(
-        "exponential_decay",
-        init_value=0.1,
-        transition_steps=3,
-        decay_rate=1.4,
-        transition_begin=4,
-        end_value=0.3,
-    ),
-    "exponential_floor_above_start": Schedule.of(
-        "exponential_decay",
-        init_value=0.1,
-        transition_steps=3,
-        decay_rate=0.7,
-        transition_begin=4,
-        end_value=0.3,
-    ),
-    "exponential_early": Schedule.of(
-        "exponential_decay", init_value=0.1, transition_steps=3, decay_rate=0.7, transition_begin=-4
-    ),
-    "exponential_never": Schedule.of(
-        "exponential_decay", init_value=0.1, transition_steps=0, decay_rate=0.7, end_value=0.3
-    ),
-    "exponential_no_rate": Schedule.of(
-        "exponential_decay", init_value=0.1, transition_steps=3, decay_rate=0.0, end_value=0.3
-    ),
-    "cosine": Schedule.of("cosine_decay_schedule", init_value=0.4, decay_steps=9),
-    "cosine_shape": Schedule.of("cosine_decay_schedule", init_value=0.4, decay_steps=9, alpha=0.2, exponent=1.5),
-    "warmup_cosine": Schedule.of(
-        "warmup_cosine_decay_schedule", init_value=0.1, peak_value=1.0, warmup_steps=5, decay_steps=14
-    ),
-    "warmup_cosine_shape": Schedule.of(
-        "warmup_cosine_decay_schedule",
-        init_value=0.1,
-        peak_value=1.0,
-        warmup_steps=5,
-        decay_steps=14,
-        end_value=0.25,
-        exponent=2.0,
-    ),
-    "warmup_cosine_no_warmup": Schedule.of(
-        "warmup_cosine_decay_schedule",
-        init_value=0.1,
-        peak_value=1.0,
-        warmup_steps=0,
-        decay_steps=14,
-        end_value=0.25,
-    ),
-    "warmup_cosine_no_peak": Schedule.of(
-        "warmup_cosine_decay_schedule",
-        init_value=1.0,
-        peak_value=0.0,
-        warmup_steps=5,
-        decay_steps=14,
-        end_value=0.25,
-    ),
-    "joined": Schedule.of(
-        "join_schedules",
-        schedules=[
-            Schedule.of("linear_schedule", init_value=0.0, end_value=1.0, transition_steps=4),
-            Schedule.of("constant_schedule", value=0.9),
-            Schedule.of("cosine_decay_schedule", init_value=0.8, decay_steps=6, alpha=0.1),
-        ],
-        boundaries=[4, 9],
-    ),
-}

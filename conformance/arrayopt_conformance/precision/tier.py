@@ -124,7 +124,7 @@ def _steps(
     state = tx.init(put(given.params[0]))
     for params, gs in zip(given.params, given.gradients, strict=True):
         us, state = tx.update(put(gs), state, put(params))
-        yield [get(x) for x in [*us, *arrayopt.tree.leaves(state)]]
+        yield [1.0 * get(x) for x in [*us, *arrayopt.tree.leaves(state)]]  # some may be bools
 
 
 def check_run(tx: Any, rule: Rule, case: str, library: Library, dtype: str) -> None:

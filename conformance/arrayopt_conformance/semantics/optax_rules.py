@@ -82,6 +82,8 @@ def obstacle(rule: Rule, case: Arguments, dtype: str) -> str:
         return "its decay is NaN before the offset"
     if dtype == "complex128" and rule.name.endswith("adopt") and case.get("use_clipping", True):
         return "it does not clip complex numbers"
+    if dtype == "complex128" and rule.name == "clip":
+        return "it does not clip complex numbers"
     if dtype == "complex128" and any("dtype" in name for name in case):
         return "it drops the imaginary part in a real slot"
     return ""

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from arrayopt_conformance.libraries import Library, double, has, libraries
-from arrayopt_conformance.oracles import schedules
+from arrayopt_conformance.oracles import schedule_cases, schedules
 from arrayopt_conformance.rules import made
 from arrayopt_conformance.semantics import optax_rules
 from arrayopt_conformance.semantics.trajectories import compare, failures
 
 STEPS = range(41)
-CASES = schedules.CASES
+CASES = schedule_cases.CASES
 
 
 def wanted(case: str) -> list[float]:

@@ -43,6 +43,23 @@ class Disagreement(AssertionError):
     """Two runs that must agree do not."""
 
 
+def data_for(rule: Rule, dtype: str, shapes: Shapes = SMALL) -> Data:
+    """What the rule meets: `data`, with NaN here and there if its oracle says that it wants some."""
+    given = data(dtype, shapes)
+    return _spoilt(dtype, shapes) if getattr(rule.oracle, "MEETS_NAN", False) else given
+
+
+@cache
+def _spoilt(dtype: str, shapes: Shapes) -> Data:
+    """The data with NaN for every fifth entry, in every third step."""
+    given = data(dtype, shapes)
+    days = [[g.copy() for g in gs] for gs in given.gradients]
+    for gs in days[1::3]:
+        for g in gs:
+            g.reshape(-1)[::5] = np.nan
+    return Data(given.params, days)
+
+
 @cache
 def data(dtype: str, shapes: Shapes = SMALL, steps: int = STEPS) -> Data:
     """Standard-normal parameters and gradients, float64 or complex128; always the same. One step has none at all."""
@@ -74,7 +91,7 @@ def run(tx: Any, library: Library, given: Data, dtype: str) -> Iterator[list[Arr
 @cache
 def expected(rule: Rule, case: str, dtype: str, shapes: Shapes = SMALL) -> Trajectory:
     """The updates of the rule's oracle."""
-    given = data(dtype, shapes)
+    given = data_for(rule, dtype, shapes)
     found = rule.oracle.oracle(given.params, given.gradients, **schedules.plain(rule.oracle.CASES[case]))
     return list(found)
 
@@ -93,7 +110,7 @@ def check_case(
       Disagreement: they differ; the message says where.
     """
     tx = (make or rule.make)(**arguments(rule.oracle.CASES[case]))
-    agree(run(tx, library, data(dtype, shapes), dtype), expected(rule, case, dtype, shapes), TOLERANCE)
+    agree(run(tx, library, data_for(rule, dtype, shapes), dtype), expected(rule, case, dtype, shapes), TOLERANCE)
 
 
 def agree(got: Trajectory, wanted: Trajectory, tolerance: float) -> None:
@@ -122,7 +139,7 @@ def compare(where: str, got: Array, wanted: Array, allowed: float) -> None:
     """
     if got.shape != wanted.shape:
         raise Disagreement(f"{where}: the shape is {got.shape}, not {wanted.shape}.")
-    error = largest(got - wanted)
+    error = largest(got - 1.0 * wanted)  # both may be bools
     if not error <= allowed:
         raise Disagreement(f"{where}: differs by {error:.2g}, allowed is {allowed:.2g}.")
 
