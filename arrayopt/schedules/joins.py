@@ -56,6 +56,7 @@ def _ratio(end: Any, peak: Any) -> Any:
     return where(is_zero, 0.0, end / where(is_zero, 1.0, peak))
 
 
+@by_call
 def warmup_constant_schedule(init_value: Any, peak_value: Any, warmup_steps: float) -> Schedule:
     """Up in a straight line, then level.
 
@@ -119,6 +120,7 @@ def warmup_cosine_decay_schedule(
     return join_schedules([rising, falling], [up])
 
 
+@by_call
 def warmup_exponential_decay_schedule(
     init_value: Any,
     peak_value: Any,
@@ -158,6 +160,7 @@ def warmup_exponential_decay_schedule(
     return join_schedules([rising, falling], [up])
 
 
+@by_call
 def sgdr_schedule(cosine_kwargs: Iterable[Mapping[str, Any]]) -> Schedule:
     """Warm restarts: one `warmup_cosine_decay_schedule` after another.
 

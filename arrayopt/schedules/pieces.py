@@ -7,11 +7,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from arrayopt import checks
+from arrayopt.calls import by_call
 from arrayopt.numerics import cos, meeting, real, where
 from arrayopt.schedules.decays import constant_schedule
 from arrayopt.types import Scalar, Schedule
 
 
+@by_call
 def piecewise_constant_schedule(init_value: Any, boundaries_and_scales: Mapping[int, Any] | None = None) -> Schedule:
     """A value that is multiplied by a factor at some steps: y = y₀ Π fᵢ over all i with bᵢ ≤ k.
 
@@ -44,6 +46,7 @@ def piecewise_constant_schedule(init_value: Any, boundaries_and_scales: Mapping[
     return schedule
 
 
+@by_call
 def piecewise_interpolate_schedule(
     interpolate_type: str, init_value: Any, boundaries_and_scales: Mapping[int, Any] | None = None
 ) -> Schedule:
@@ -130,6 +133,7 @@ def _half_cosine(start: Any, end: Any, x: Any) -> Any:
 # -- one cycle ------------------------------------------------------------------------------------------------
 
 
+@by_call
 def linear_onecycle_schedule(
     transition_steps: float,
     peak_value: Any,
@@ -170,6 +174,7 @@ def linear_onecycle_schedule(
     return piecewise_interpolate_schedule("linear", peak / d, pieces)
 
 
+@by_call
 def cosine_onecycle_schedule(
     transition_steps: float,
     peak_value: Any,

@@ -21,6 +21,7 @@ def _clipped(g: Array, *, max_delta: Scalar) -> Array:
     return limit(g, max_delta)
 
 
+@by_call
 def clip(max_delta: Scalar) -> GradientTransformation:
     """Clips every entry to [−c, c]. A complex one keeps its phase, and is clipped in magnitude.
 

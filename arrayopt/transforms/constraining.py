@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from arrayopt import checks, dtypes
 from arrayopt.base import EmptyState, GradientTransformation, init_empty_state, remembering
+from arrayopt.calls import by_call
 from arrayopt.dispatch import backend, is_array, library, namespace, same_library
 from arrayopt.lift import lift, parameters, settled
 from arrayopt.numerics import shortened, where
@@ -26,6 +27,7 @@ def _without_nans(g: Array) -> Any:
     return where(namespace(g).isnan(g), namespace(g).zeros_like(g), g)
 
 
+@by_call
 def zero_nans() -> GradientTransformation:
     """Puts 0 where an update is NaN, and remembers which leaves held one.
 
@@ -72,6 +74,7 @@ def _check_flag(who: str, flag: Any, g: Array) -> None:
         )
 
 
+@by_call
 def keep_params_nonnegative() -> GradientTransformation:
     """Makes an update that would take a parameter below 0 take it to 0: u if p + u ≥ 0, else −p.
 

@@ -8,6 +8,7 @@ from typing import Any, cast
 from arrayopt import checks, dtypes
 from arrayopt.answers import described
 from arrayopt.base import EmptyState, GradientTransformation, init_empty_state
+from arrayopt.calls import by_call
 from arrayopt.dispatch import is_array, namespace
 from arrayopt.lift import hand_on, lift, parameters, settled
 from arrayopt.numerics import where
@@ -22,6 +23,7 @@ def _nothing(g: Array) -> Any:
     return where(namespace(g).isnan(g), zeros, zeros)
 
 
+@by_call
 def set_to_zero() -> GradientTransformation:
     """Makes zeros of the updates, also of NaN: what is given them does not move.
 
@@ -43,6 +45,7 @@ def set_to_zero() -> GradientTransformation:
     return GradientTransformation(init_empty_state, update)
 
 
+@by_call
 def stateless(f: Callable[[Updates, Params], Updates]) -> GradientTransformation:
     """A transform from a function of the whole tree of updates.
 
@@ -85,6 +88,7 @@ def _like(u: Any, g: Array) -> Any:
     return settled(hand_on(u, dtypes.slot(g.dtype, u.dtype))) if is_array(u) else u
 
 
+@by_call
 def stateless_with_tree_map(f: Callable[[Any, Any], Any]) -> GradientTransformation:
     """A transform from a function of one leaf, as a formula of arrayopt: the dtypes are seen to.
 
