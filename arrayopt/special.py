@@ -90,9 +90,9 @@ class Special:
         """``f(x)``, and the derivative of the sum of its entries by x.
 
         Raises:
-          TypeError: the library differentiates nothing.
+          NotImplementedError: the library differentiates nothing.
         """
-        raise TypeError(f"{self.name} differentiates nothing")
+        raise NotImplementedError(f"{self.name} differentiates nothing")
 
 
 def peak(xp: Namespace, x: Array, axis: Axis) -> Array:

@@ -14,6 +14,7 @@ from arrayopt.losses.divergences import convex_kl_divergence as convex_kl_diverg
 from arrayopt.losses.divergences import generalized_kl_divergence as generalized_kl_divergence
 from arrayopt.losses.divergences import kl_divergence as kl_divergence
 from arrayopt.losses.divergences import kl_divergence_with_log_targets as kl_divergence_with_log_targets
+from arrayopt.losses.gradients import value_and_grad as value_and_grad
 from arrayopt.losses.margins import hinge_loss as hinge_loss
 from arrayopt.losses.margins import multiclass_hinge_loss as multiclass_hinge_loss
 from arrayopt.losses.margins import multiclass_perceptron_loss as multiclass_perceptron_loss

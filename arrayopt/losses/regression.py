@@ -33,7 +33,7 @@ def squared_error(predictions: Any, targets: Any = None) -> Array:
       T. Hastie, R. Tibshirani, J. Friedman, 2009: The Elements of Statistical Learning, eq. 2.9.
     """
     given = operands("squared_error", {"predictions": predictions}, {"targets": targets})
-    error = _error("squared_error", given)
+    error = error_of("squared_error", given)
     return given.rounded(error * error)
 
 
@@ -60,11 +60,11 @@ def l2_loss(predictions: Any, targets: Any = None) -> Array:
       C. M. Bishop, 2006: Pattern Recognition and Machine Learning, eq. 1.2.
     """
     given = operands("l2_loss", {"predictions": predictions}, {"targets": targets})
-    error = _error("l2_loss", given)
+    error = error_of("l2_loss", given)
     return given.rounded(0.5 * (error * error))
 
 
-def _error(who: str, given: Operands, broadcast: bool = False) -> Array:
+def error_of(who: str, given: Operands, broadcast: bool = False) -> Array:
     """Predictions less targets."""
     y, t = given.values[:2]
     if t is not None and not broadcast:
@@ -98,7 +98,7 @@ def huber_loss(predictions: Any, targets: Any = None, *, delta: Any = 1.0) -> Ar
     """
     given = operands("huber_loss", {"predictions": predictions, "delta": delta}, {"targets": targets})
     y, d, t = given.values
-    size = given.xp.abs(_error("huber_loss", given._replace(values=[y, t]), broadcast=True))
+    size = given.xp.abs(error_of("huber_loss", given._replace(values=[y, t]), broadcast=True))
     near = given.xp.minimum(size, d)
     return given.rounded(0.5 * (near * near) + d * (size - near))
 
@@ -130,7 +130,7 @@ def log_cosh(predictions: Any, targets: Any = None) -> Array:
       openreview.net/forum?id=rkglvsC9Ym.
     """
     given = operands("log_cosh", {"predictions": predictions}, {"targets": targets})
-    xp, error = given.xp, _error("log_cosh", given, broadcast=True)
+    xp, error = given.xp, error_of("log_cosh", given, broadcast=True)
     size = xp.abs(error)
     is_small = size <= 1
     half = xp.sinh(0.5 * selected(xp, is_small, error))
