@@ -37,7 +37,7 @@ class Operands(NamedTuple):
 
     def rounded(self, x: Array) -> Array:
         """An answer in the dtype it is to have."""
-        return cast(Array, self.backend.settle(_cast(self, x, self.dtype)))
+        return self.backend.settle(_cast(self, x, self.dtype))
 
     def like(self, *arguments: int) -> Operands:
         """The same, the answer to be rounded to the widest dtype of some arguments: others do not count.
@@ -50,10 +50,15 @@ class Operands(NamedTuple):
 
     def widened(self, x: Array) -> Array:
         """An array of any dtype, such as labels, in the dtype to compute in."""
-        return _cast(self, x, self.wide)
+        return cast(Array, _cast(self, x, self.wide))
 
 
-def operands(who: str, floating: Mapping[str, Any], others: Mapping[str, Any] | None = None) -> Operands:
+def operands(
+    who: str,
+    floating: Mapping[str, Any],
+    others: Mapping[str, Any] | None = None,
+    numbers: Mapping[str, Any] | None = None,
+) -> Operands:
     """The arguments of a function as arrays that can meet.
 
     Python numbers become 0-d arrays of the library of the others, or NumPy's if there are none, and take part in
@@ -62,25 +67,30 @@ def operands(who: str, floating: Mapping[str, Any], others: Mapping[str, Any] | 
     Args:
       who: name of the function, for messages.
       floating: arguments by name that must be floating point, Python numbers, or None.
-      others: arguments by name that may be integers or bools too: labels, masks.
+      others: arguments by name that may be integers or bools too, and stay what they are: labels, masks.
+      numbers: arguments by name that may be integers too, and are to be computed with: a threshold, a weight.
 
     Raises:
-      TypeError: an argument is no array or number, of another library than the rest, or not floating point.
+      TypeError: an argument is no array or number, of another library than the rest, or of a wrong dtype.
     """
-    reals = {name: float(x) if type(x) is int else x for name, x in floating.items()}
-    given = {**reals, **(others or {})}
+    numbers = numbers or {}
+    given = {**_real(floating), **(others or {}), **_real(numbers)}
     arrays = _of_one_library(who, given)
     first = next((x for x in arrays.values() if x is not None), None)
     if first is None:
         raise TypeError(f"{who}: {next(iter(given))} must be an array or a number; got None.")
-    for name in floating:
-        _check_floating(who, name, arrays[name])
+    for name in (*floating, *numbers):
+        _check(who, name, arrays[name], name in floating)
     xp, of = namespace(first), backend(first)
     kind = _promoted(xp, [x for name, x in arrays.items() if x is not None and not _is_number(given[name])])
     kind = kind or _promoted(xp, [x for x in arrays.values() if x is not None]) or dtypes.name(of.wide())
     kinds = [None if x is None or _is_number(given[name]) else dtypes.name(x.dtype) for name, x in arrays.items()]
     found = Operands(xp, of, kind, dtypes.widened(kind), list(arrays.values()), kinds)
-    return found._replace(values=[_computable(found, x) for x in found.values])
+    return found._replace(values=[_computable(found, x, name in numbers) for name, x in arrays.items()])
+
+
+def _real(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: float(x) if type(x) is int else x for name, x in given.items()}
 
 
 def _of_one_library(who: str, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -111,9 +121,12 @@ def _is_number(x: Any) -> bool:
     return type(x) in (float, int)
 
 
-def _check_floating(who: str, name: str, x: Any) -> None:
-    if x is not None and dtypes.name(x.dtype) not in dtypes.REALS:
-        raise TypeError(f"{who}: {name} must be floating point; got {described(x)}.")
+def _check(who: str, name: str, x: Any, floating: bool) -> None:
+    if x is None or dtypes.name(x.dtype) in dtypes.REALS:
+        return
+    if floating or not dtypes.is_integer(x.dtype):
+        wanted = "floating point" if floating else "a real number"
+        raise TypeError(f"{who}: {name} must be {wanted}; got {described(x)}.")
 
 
 def _promoted(xp: Namespace, xs: list[Any]) -> str | None:
@@ -122,8 +135,10 @@ def _promoted(xp: Namespace, xs: list[Any]) -> str | None:
     return dtypes.name(xp.result_type(*reals)) if reals else None
 
 
-def _computable(to: Operands, x: Any) -> Any:
-    return _cast(to, x, to.wide) if x is not None and dtypes.name(x.dtype) in dtypes.REALS else x
+def _computable(to: Operands, x: Any, number: bool) -> Any:
+    if x is not None and (number or dtypes.name(x.dtype) in dtypes.REALS):
+        return _cast(to, x, to.wide)
+    return x
 
 
 def _cast(to: Operands, x: Any, kind: str) -> Any:

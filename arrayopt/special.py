@@ -17,7 +17,7 @@ Axis = int | tuple[int, ...] | None
 class Special:
     """What every backend answers; ``xp`` is the namespace of its library."""
 
-    name: str
+    name = ""
 
     @property
     def xp(self) -> Namespace:

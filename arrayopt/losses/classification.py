@@ -126,7 +126,7 @@ def poly_loss_cross_entropy(
       An array of the shape of the logits, without ``axis``.
 
     Raises:
-      TypeError: logits, labels or ``epsilon`` are not floating point, or ``where`` is not of bools.
+      TypeError: logits or labels are not floating point, or ``where`` is not of bools.
       ValueError: there is no such axis.
 
     Example:
@@ -140,8 +140,8 @@ def poly_loss_cross_entropy(
       arXiv:2204.12511, eq. 6.
     """
     who = "poly_loss_cross_entropy"
-    given = operands(who, {"logits": logits, "labels": labels, "epsilon": epsilon}, {"where": where})
-    x, y, weight, mask = given.values
+    given = operands(who, {"logits": logits, "labels": labels}, {"where": where}, {"epsilon": epsilon})
+    x, y, mask, weight = given.values
     places(who, axis, x.ndim)
     mask = mask_like(who, given, mask, x, axis)
     rest = 1 - given.backend.softmax(filled(given.xp, mask, x, axis), axis)
@@ -177,7 +177,7 @@ def sigmoid_binary_cross_entropy(logits: Any, labels: Any) -> Array:
     return given.rounded(_binary(given, x, given.widened(y)))
 
 
-def _binary(given: Operands, x: Any, y: Array) -> Array:
+def _binary(given: Operands, x: Array, y: Array) -> Array:
     is_positive = given.xp.astype(x >= 0, x.dtype)
     return x * (is_positive - y) + given.xp.log1p(given.xp.exp(x * (1 - 2 * is_positive)))
 
@@ -198,7 +198,7 @@ def sigmoid_focal_loss(logits: Any, labels: Any, *, alpha: Any = None, gamma: An
       An array of the dtype of the logits.
 
     Raises:
-      TypeError: logits, ``alpha`` or ``gamma`` are not floating point.
+      TypeError: the logits are not floating point.
 
     Example:
       >>> import arrayopt, numpy as np
@@ -208,9 +208,9 @@ def sigmoid_focal_loss(logits: Any, labels: Any, *, alpha: Any = None, gamma: An
     Source:
       T.-Y. Lin and others, 2017: Focal Loss for Dense Object Detection, arXiv:1708.02002, eq. 5.
     """
-    floating = {"logits": logits, "alpha": alpha, "gamma": gamma}
-    given = operands("sigmoid_focal_loss", floating, {"labels": labels}).like(0, 1, 2)
-    x, share, power, y = given.values
+    numbers = {"alpha": alpha, "gamma": gamma}
+    given = operands("sigmoid_focal_loss", {"logits": logits}, {"labels": labels}, numbers).like(0, 2, 3)
+    x, y, share, power = given.values
     y = given.widened(y)
     loss = _binary(given, x, y) * given.xp.exp(power * _log_rest(given, x, y))
     return given.rounded(loss if share is None else (share * y + (1 - share) * (1 - y)) * loss)

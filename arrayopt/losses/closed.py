@@ -33,9 +33,9 @@ def l2_loss(predictions: Any, targets: Any = None) -> Slope:
 
 def huber_loss(predictions: Any, targets: Any = None, *, delta: Any = 1.0) -> Slope:
     """The error, clipped to [−δ, δ]."""
-    given = operands(WHO, {"predictions": predictions, "delta": delta}, {"targets": targets})
-    y, d, t = given.values
-    error = regression.error_of(WHO, given._replace(values=[y, t]), broadcast=True)
+    given = operands(WHO, {"predictions": predictions}, {"targets": targets}, {"delta": delta})
+    d = given.values[2]
+    error = regression.error_of(WHO, given, broadcast=True)
     return given, given.xp.minimum(given.xp.maximum(error, -d), d)
 
 
@@ -43,9 +43,9 @@ def cosine_similarity(
     predictions: Any, targets: Any, *, epsilon: Any = 0.0, axis: Axis = -1, where: Any = None
 ) -> Slope:
     """(b − s a) / |a|, both vectors brought to length 1 and s their product; b / √ε where |a|² is below ε."""
-    floating = {"predictions": predictions, "targets": targets, "epsilon": epsilon}
-    given = operands(WHO, floating, {"where": where})
-    a, b, least, mask = given.values
+    floating = {"predictions": predictions, "targets": targets}
+    given = operands(WHO, floating, {"where": where}, {"epsilon": epsilon})
+    a, b, mask, least = given.values
     xp, mask = given.xp, of_bools(WHO, mask)
     a, b = selected(xp, mask, a), selected(xp, mask, b)
     squares = [xp.sum(v * v, axis=axis, keepdims=True, dtype=v.dtype) for v in (a, b)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import Any
+from typing import Any, cast
 
 from arrayopt.losses.parts import Axis, of_bools, places, selected, total
 from arrayopt.operands import Operands, operands
@@ -115,13 +115,14 @@ def kl_divergence_with_log_targets(
     """
     who = "kl_divergence_with_log_targets"
     given, log_q, log_p, mask = _distributions(who, log_predictions, log_targets, axis, where)
-    xp, log_p = given.xp, selected(given.xp, mask, log_p, -math.inf)
-    is_some: Any = log_p != -math.inf
+    xp = given.xp
+    log_p = cast(Any, selected(xp, mask, log_p, -math.inf))
+    is_some = log_p != -math.inf
     log_p = selected(xp, is_some, log_p)
     return given.rounded(total(given, xp.exp(log_p) * (log_p - selected(xp, mask, log_q)), axis, is_some))
 
 
-def _distributions(who: str, log_q: Any, p: Any, axis: Axis, where: Any) -> tuple[Operands, Array, Array, Any]:
+def _distributions(who: str, log_q: Any, p: Any, axis: Axis, where: Any) -> tuple[Operands, Array, Any, Any]:
     second = "log_targets" if "log_targets" in who else "targets"
     given = operands(who, {"log_predictions": log_q, second: p}, {"where": where})
     log_q, p, where = given.values

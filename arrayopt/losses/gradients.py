@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from arrayopt.answers import described
 from arrayopt.dispatch import backend, is_array
@@ -62,8 +62,9 @@ def value_and_grad(loss: Callable[..., Any], reduce: str | None = None) -> Value
 
 def _both(loss: Callable[..., Any], predictions: Any, /, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
     """Each loss, and the derivative of their sum."""
-    if isinstance(loss, partial) and not loss.args:
-        return _both(loss.func, predictions, *args, **{**loss.keywords, **kwargs})
+    bound = cast(Any, loss)
+    if isinstance(bound, partial) and not bound.args:
+        return _both(bound.func, predictions, *args, **{**bound.keywords, **kwargs})
     if loss not in SLOPES:
         return _by_library(partial(_called, loss, args, kwargs), loss, predictions, *args, *kwargs.values())
     value = loss(predictions, *args, **kwargs)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, cast
 
 from arrayopt import dtypes
 from arrayopt.answers import described
@@ -33,7 +33,7 @@ def places(who: str, axis: Any, ndim: int) -> tuple[int, ...]:
     """
     if axis is None:
         return tuple(range(ndim))
-    axes = axis if isinstance(axis, tuple) else (axis,)
+    axes = cast("tuple[Any, ...]", axis) if isinstance(axis, tuple) else (axis,)
     if not all([hasattr(k, "__index__") and not isinstance(k, bool) for k in axes]):
         raise ValueError(f"{who}: axis must be an integer or a tuple of integers; got {described(axis)}.")
     if not all([-ndim <= k < ndim for k in axes]):

@@ -66,8 +66,8 @@ def ranking_softmax_loss(
       Z. Cao and others, 2007: Learning to Rank: From Pairwise Approach to Listwise Approach, ICML.
     """
     who = "ranking_softmax_loss"
-    given = operands(who, {"logits": logits, "weights": weights}, {"labels": labels, "where": where}).like(0, 1)
-    x, weight, y, mask = given.values
+    given = operands(who, {"logits": logits}, {"labels": labels, "where": where}, {"weights": weights}).like(0, 3)
+    x, y, mask, weight = given.values
     y = selected(given.xp, of_bools(who, mask), given.widened(y))
     y = y if weight is None else y * weight
     loss = -total(given, y * log_softmax(given, x, -1, mask), -1, mask)

@@ -86,7 +86,7 @@ def huber_loss(predictions: Any, targets: Any = None, *, delta: Any = 1.0) -> Ar
       An array of the shape that predictions and targets broadcast to.
 
     Raises:
-      TypeError: the predictions, or ``delta``, are not floating point.
+      TypeError: the predictions are not floating point.
 
     Example:
       >>> import arrayopt, numpy as np
@@ -96,9 +96,8 @@ def huber_loss(predictions: Any, targets: Any = None, *, delta: Any = 1.0) -> Ar
     Source:
       P. J. Huber, 1964: Robust Estimation of a Location Parameter, Annals of Mathematical Statistics 35.
     """
-    given = operands("huber_loss", {"predictions": predictions, "delta": delta}, {"targets": targets})
-    y, d, t = given.values
-    size = given.xp.abs(error_of("huber_loss", given._replace(values=[y, t]), broadcast=True))
+    given = operands("huber_loss", {"predictions": predictions}, {"targets": targets}, {"delta": delta})
+    size, d = given.xp.abs(error_of("huber_loss", given, broadcast=True)), given.values[2]
     near = given.xp.minimum(size, d)
     return given.rounded(0.5 * (near * near) + d * (size - near))
 
@@ -202,8 +201,8 @@ def cosine_distance(
 
 
 def _cosine(who: str, a: Any, b: Any, epsilon: Any, axis: Axis, where: Any) -> tuple[Operands, Array]:
-    given = operands(who, {"predictions": a, "targets": b, "epsilon": epsilon}, {"where": where})
-    x, y, least, mask = given.values
+    given = operands(who, {"predictions": a, "targets": b}, {"where": where}, {"epsilon": epsilon})
+    x, y, mask, least = given.values
     xp, mask = given.xp, of_bools(who, mask)
     places(who, axis, x.ndim)
 

@@ -63,8 +63,8 @@ def dice_loss(
       F. Milletari, N. Navab, S.-A. Ahmadi, 2016: V-Net, arXiv:1606.04797; S. S. M. Salehi, D. Erdogmus, A. Gholipour,
       2017: Tversky loss function for image segmentation, arXiv:1706.05721.
     """
-    floating = {"predictions": predictions, "class_weights": class_weights, "smooth": smooth}
-    given = operands("dice_loss", {**floating, "alpha": alpha, "beta": beta}, {"targets": targets})
+    numbers = {"class_weights": class_weights, "smooth": smooth, "alpha": alpha, "beta": beta}
+    given = operands("dice_loss", {"predictions": predictions}, {"targets": targets}, numbers)
     if reduction not in _REDUCTIONS:
         raise ValueError(f"dice_loss: reduction must be one of {', '.join(_REDUCTIONS)}; got {reduction!r}.")
     loss = _dice("dice_loss", given, apply_softmax, ignore_background, axis)
@@ -108,13 +108,13 @@ def multiclass_generalized_dice_loss(
       segmentations, arXiv:1707.03237.
     """
     who = "multiclass_generalized_dice_loss"
-    given = operands(who, {"predictions": predictions, "smooth": smooth}, {"targets": targets})
-    x, least, truth = given.values
+    given = operands(who, {"predictions": predictions}, {"targets": targets}, {"smooth": smooth})
+    x, truth, least = given.values
     same_shape(who, "predictions", x, "targets", truth)
     count = total(given, given.widened(truth), tuple(range(truth.ndim - 1)))
     weight = 1 / (count * count + 1e-7)
     weight = weight / total(given, weight, None) * weight.shape[0]
-    loss = _dice(who, given._replace(values=[x, weight, least, 0.5, 0.5, truth]), apply_softmax, ignore_background)
+    loss = _dice(who, given._replace(values=[x, truth, weight, least, 0.5, 0.5]), apply_softmax, ignore_background)
     return given.rounded(total(given, loss, None) / max(math.prod(loss.shape), 1))
 
 
@@ -144,11 +144,11 @@ def binary_dice_loss(predictions: Any, targets: Any, *, smooth: Any = 1.0, apply
       F. Milletari, N. Navab, S.-A. Ahmadi, 2016: V-Net, arXiv:1606.04797.
     """
     who = "binary_dice_loss"
-    given = operands(who, {"predictions": predictions, "smooth": smooth}, {"targets": targets})
-    x, least, truth = given.values
+    given = operands(who, {"predictions": predictions}, {"targets": targets}, {"smooth": smooth})
+    x, truth, least = given.values
     if x.ndim == truth.ndim and x.shape[-1:] != (1,):
         x, truth = given.xp.expand_dims(x, axis=-1), given.xp.expand_dims(truth, axis=-1)
-    loss = _dice(who, given._replace(values=[x, None, least, 0.5, 0.5, truth]), apply_sigmoid, False)
+    loss = _dice(who, given._replace(values=[x, truth, None, least, 0.5, 0.5]), apply_sigmoid, False)
     return given.rounded(_reduced(given, loss, "mean"))
 
 
@@ -157,12 +157,12 @@ def _dice(who: str, given: Operands, of_logits: bool, ignore_background: bool, a
 
     Args:
       who: whom messages name.
-      given: predictions, class weights or None, smooth, alpha, beta, targets.
+      given: predictions, targets, class weights or None, smooth, alpha, beta.
       of_logits: whether predictions are logits.
       ignore_background: whether to leave out class 0.
       axis: of places.
     """
-    x, weight, smooth, alpha, beta, truth = given.values
+    x, truth, weight, smooth, alpha, beta = given.values
     x, truth = _alike(who, given, x, given.widened(truth))
     chance = _chances(given, x) if of_logits else _checked(who, given, x)
     along = tuple(range(1, x.ndim - 1)) if axis is None else places(who, axis, x.ndim)

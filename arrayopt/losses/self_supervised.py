@@ -26,7 +26,7 @@ def ntxent(embeddings: Any, labels: Any, temperature: Any = 0.07) -> Array:
       A 0-d array; NaN if there is no positive pair.
 
     Raises:
-      TypeError: the embeddings, or ``temperature``, are not floating point.
+      TypeError: the embeddings are not floating point.
       ValueError: there are not as many labels as embeddings.
 
     Example:
@@ -39,8 +39,8 @@ def ntxent(embeddings: Any, labels: Any, temperature: Any = 0.07) -> Array:
       T. Chen, S. Kornblith, M. Norouzi, G. Hinton, 2020: A Simple Framework for Contrastive Learning of Visual
       Representations, arXiv:2002.05709, eq. 1.
     """
-    given = operands("ntxent", {"embeddings": embeddings, "temperature": temperature}, {"labels": labels})
-    x, scale, group = given.values
+    given = operands("ntxent", {"embeddings": embeddings}, {"labels": labels}, {"temperature": temperature})
+    x, group, scale = given.values
     if x.ndim != 2 or tuple(group.shape) != x.shape[:1]:
         raise ValueError(
             "ntxent: embeddings must have shape (batch, n), labels (batch,); "
@@ -48,7 +48,7 @@ def ntxent(embeddings: Any, labels: Any, temperature: Any = 0.07) -> Array:
         )
     xp = given.xp
     score = _similarities(given, x) / scale
-    is_other = xp.expand_dims(group, axis=1) != xp.expand_dims(group, axis=0)
+    is_other: Any = xp.expand_dims(group, axis=1) != xp.expand_dims(group, axis=0)
     is_pair = ~(is_other | _diagonal(given, x))
     others = xp.where(
         xp.any(is_other, axis=1),
@@ -59,7 +59,7 @@ def ntxent(embeddings: Any, labels: Any, temperature: Any = 0.07) -> Array:
     return given.rounded(total(given, cost, None, is_pair) / total(given, given.widened(is_pair), None))
 
 
-def _similarities(given: Operands, x: Array) -> Array:
+def _similarities(given: Operands, x: Any) -> Array:
     least = given.xp.full_like(x[:, :1], dtypes.epsilon(given.dtype))
     unit = x / given.xp.sqrt(given.xp.maximum(given.xp.sum(x * x, axis=-1, keepdims=True, dtype=x.dtype), least))
     return given.backend.matmul(unit, given.xp.permute_dims(unit, (1, 0)))
@@ -96,7 +96,7 @@ def triplet_margin_loss(
       An array of the shape of the vectors, without ``axis``.
 
     Raises:
-      TypeError: an argument is not floating point.
+      TypeError: the vectors are not floating point.
       ValueError: there is no such axis.
 
     Example:
@@ -111,8 +111,9 @@ def triplet_margin_loss(
     """
     who = "triplet_margin_loss"
     degree = norm_degree if type(norm_degree) in (int, float) else None
-    floating = {"anchors": anchors, "positives": positives, "negatives": negatives, "margin": margin, "eps": eps}
-    given = operands(who, {**floating, "norm_degree": None if degree is not None else norm_degree})
+    floating = {"anchors": anchors, "positives": positives, "negatives": negatives}
+    numbers = {"margin": margin, "eps": eps, "norm_degree": None if degree is not None else norm_degree}
+    given = operands(who, floating, None, numbers)
     a, p, n, m, least, power = given.values
     power = power if degree is None else degree
     places(who, axis, a.ndim)

@@ -23,7 +23,7 @@ def smooth_labels(labels: Any, alpha: Any, *, axis: Axis = -1, where: Any = None
       An array of the shape of the labels.
 
     Raises:
-      TypeError: the labels, or ``alpha``, are not floating point, or ``where`` is not of bools.
+      TypeError: the labels are not floating point, or ``where`` is not of bools.
       ValueError: there is no such axis.
 
     Example:
@@ -35,8 +35,8 @@ def smooth_labels(labels: Any, alpha: Any, *, axis: Axis = -1, where: Any = None
     Source:
       R. Müller, S. Kornblith, G. Hinton, 2019: When Does Label Smoothing Help?, arXiv:1906.02629.
     """
-    given = operands("smooth_labels", {"labels": labels, "alpha": alpha}, {"where": where})
-    y, share, mask = given.values
+    given = operands("smooth_labels", {"labels": labels}, {"where": where}, {"alpha": alpha})
+    y, mask, share = given.values
     along = places("smooth_labels", axis, y.ndim)
     count: Any = math.prod([y.shape[k] for k in along])
     if of_bools("smooth_labels", mask) is not None:

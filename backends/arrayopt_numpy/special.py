@@ -46,7 +46,8 @@ class NumpySpecial(Special):
         import numpy as np
 
         if isinstance(axis, int) and x.ndim == y.ndim and x.shape[axis] == y.shape[axis]:
-            return np.vecdot(x, y, axis=axis)
+            vecdot: Any = np.vecdot
+            return vecdot(x, y, axis=axis)
         return super().dot(x, y, axis)
 
     def is_known(self, x: Any) -> bool:

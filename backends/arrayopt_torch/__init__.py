@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -43,11 +42,6 @@ def _as_tensors(x: Any) -> Any:
 
 class TorchBackend(TorchSpecial, Backend):
     engines = ("numba", "cuda", "tiles", "eager")
-
-    @cached_property
-    def torch(self) -> Any:
-        """The library itself; looked up once, since a step asks for it several times."""
-        return importlib.import_module("torch")
 
     def counter(self, like: Any) -> Any:
         return self.xp.zeros((), dtype=self.xp.int32, device="cpu")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 from arrayopt.special import Axis, Special
@@ -11,7 +13,10 @@ from arrayopt.special import Axis, Special
 class TorchSpecial(Special):
     """What `Special` says, by Torch."""
 
-    torch: Any
+    @cached_property
+    def torch(self) -> Any:
+        """The library itself; looked up once, since a step asks for it several times."""
+        return importlib.import_module("torch")
 
     def log_softmax(self, x: Any, axis: Axis) -> Any:
         return self.torch.log_softmax(x, axis) if isinstance(axis, int) else super().log_softmax(x, axis)

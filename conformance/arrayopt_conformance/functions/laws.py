@@ -13,6 +13,7 @@ import arrayopt
 from arrayopt import dtypes
 from arrayopt.dispatch import is_array
 from arrayopt.dispatch import library as library_of
+from arrayopt.tree.structure import flatten
 from arrayopt_conformance.functions import Case
 from arrayopt_conformance.harness import compiled, meta, readonly, strict
 from arrayopt_conformance.harness.compare import assert_near, assert_same, host, snapshot
@@ -155,6 +156,15 @@ def part(case: Case, index: Any) -> Case:
     return case.given(args, {k: x[index] if has_rows(case, k, x) else x for k, x in case.kwargs.items()})
 
 
+def cut(tree: Any, index: Any) -> Any:
+    """The same of every array of an answer."""
+
+    def each(x: Numpy) -> Any:
+        return x[index]
+
+    return arrayopt.tree.map(each, tree)
+
+
 def rows_of(case: Case) -> int:
     """How many there are."""
     return min([len(x) for key, x in arguments(case) if has_rows(case, key, x)])
@@ -174,7 +184,7 @@ def rows_do_not_know_one_another(case: Case, library: Library) -> None:
         whole = library.numpy(case.on(library)())
         for k in range(rows_of(case) - 1):
             pair = library.numpy(part(case, slice(k, k + 2)).on(library)())
-            assert_near(pair, arrayopt.tree.map(lambda x, k=k: x[k : k + 2], whole), DOUBLE, f"rows {k}, {k + 1}: ")
+            assert_near(pair, cut(whole, slice(k, k + 2)), DOUBLE, f"rows {k}, {k + 1}: ")
 
 
 @law()
@@ -216,7 +226,7 @@ def values_are_not_needed(case: Case, library: Library) -> None:
 
 def split(case: Case) -> tuple[list[Any], Callable[[Sequence[Any]], Any]]:
     """The arrays of a case, and the function of them alone."""
-    leaves, spec = arrayopt.tree.structure.flatten((list(case.args), dict(case.kwargs)))
+    leaves, spec = flatten((list(case.args), dict(case.kwargs)))
     at = [k for k, leaf in enumerate(leaves) if is_array(leaf)]
 
     def f(arrays: Sequence[Any]) -> Any:
@@ -250,12 +260,16 @@ def rows_can_be_mapped(case: Case, library: Library) -> None:
     if case.rows is False:
         return
     with double(library):
-        wanted = arrayopt.tree.map(lambda x: x[:, None], library.numpy(case.on(library)()))
+        wanted = cut(library.numpy(case.on(library)()), (slice(None), None))
         args, f = split(part(case, (slice(None), None)).on(library))
         axes = [0 if has_rows(case, key, x) else None for key, x in arguments(case) if isinstance(x, np.ndarray)]
         assert len(axes) == len(args), "rows of trees are not mapped"
         module = importlib.import_module("jax" if library.name == "jax" else "torch.func")
-        assert_near(library.numpy(module.vmap(lambda *xs: f(xs), tuple(axes))(*args)), wanted, DOUBLE, "mapped, ")
+
+        def spread(*xs: Any) -> Any:
+            return f(xs)
+
+        assert_near(library.numpy(module.vmap(spread, tuple(axes))(*args)), wanted, DOUBLE, "mapped, ")
 
 
 # -- derivatives ---------------------------------------------------------------------------------------------------

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, overload
 
 import numpy as np
 
@@ -63,7 +64,7 @@ def softmax_cross_entropy_with_integer_labels(
 ) -> Numpy:
     """log Σ eˣ over the entries that are not masked, less x of the label; 0 if all are masked"""
 
-    def one(x: Numpy, y: int, w: Numpy) -> float:
+    def one(x: Numpy, y: int, w: Numpy) -> Any:
         return math.log(sum(map(math.exp, x[w]))) - x[y] if w.any() else 0.0
 
     return over(one, rows(x, axis), y, row_mask(x, axis, where))
@@ -74,7 +75,7 @@ def poly_loss_cross_entropy(
 ) -> Numpy:
     """Σ y (−log p + ε (1 − p))"""
 
-    def one(x: Numpy, y: Numpy, w: Numpy) -> float:
+    def one(x: Numpy, y: Numpy, w: Numpy) -> Any:
         return sum(yk * (-math.log(p) + epsilon * (1 - p)) for yk, p in zip(y[w], softmax(x[w]), strict=True))
 
     return over(one, rows(x, axis), rows(y, axis), row_mask(x, axis, where))
@@ -88,7 +89,7 @@ def sigmoid_binary_cross_entropy(x: Numpy, y: Numpy) -> Numpy:
 def sigmoid_focal_loss(x: Numpy, y: Numpy, *, alpha: float | None = None, gamma: float = 2.0) -> Numpy:
     """−α (1 − p)^γ log p, p the chance of the label"""
 
-    def one(x: float, y: float) -> float:
+    def one(x: float, y: float) -> Any:
         p = 1 / (1 + math.exp(-x))
         weight = 1 if alpha is None else alpha * y + (1 - alpha) * (1 - y)
         return weight * (1 - (p * y + (1 - p) * (1 - y))) ** gamma * -(y * math.log(p) + (1 - y) * math.log(1 - p))
@@ -160,7 +161,7 @@ def dice_loss(
     hits, false, missed = [v.sum(axis=axis) for v in (p * t, p * (1 - t), (1 - p) * t)]
     loss = class_weights * (1 - (hits + smooth) / (hits + alpha * false + beta * missed + smooth))
     loss = loss[..., 1:] if ignore_background else loss
-    return np.asarray({"mean": np.mean, "sum": np.sum}[reduction](loss, axis=-1) if reduction != "none" else loss)
+    return np.asarray({"mean": loss.mean(axis=-1), "sum": loss.sum(axis=-1), "none": loss}[reduction])
 
 
 def multiclass_generalized_dice_loss(x: Numpy, t: Numpy, **rest: Any) -> Numpy:
@@ -182,7 +183,7 @@ def ntxent(x: Numpy, y: Numpy, temperature: float = 0.07) -> Numpy:
         [(a @ b) / (m * n) / temperature for b, n in zip(x, length, strict=True)]
         for a, m in zip(x, length, strict=True)
     ]
-    costs = []
+    costs: list[float] = []
     for i, j in np.argwhere((y[:, None] == y) & ~np.eye(len(y), dtype=bool)):
         others = sum(math.exp(score[i][k]) for k in range(len(y)) if y[k] != y[i])
         costs.append(-math.log(math.exp(score[i][j]) / (math.exp(score[i][j]) + others)))
@@ -200,7 +201,7 @@ def triplet_margin_loss(
 ) -> Numpy:
     """max(0, d(a, p) − d(a, n) + margin)"""
     near, far = [(((a - b) ** norm_degree).sum(axis=axis) + eps) ** (1 / norm_degree) for b in (p, n)]
-    return np.maximum(near - far + margin, 0)
+    return np.asarray(np.maximum(near - far + margin, 0))
 
 
 def smooth_labels(y: Numpy, alpha: float, *, axis: Axis = -1, where: Numpy | None = None) -> Numpy:
@@ -212,6 +213,10 @@ def smooth_labels(y: Numpy, alpha: float, *, axis: Axis = -1, where: Numpy | Non
 # -- parts -----------------------------------------------------------------------------------------------------
 
 
+@overload
+def each(f: Callable[[Any], Any], x: Any, /) -> Numpy: ...
+@overload
+def each(f: Callable[[Any, Any], Any], x: Any, y: Any, /) -> Numpy: ...
 def each(f: Any, *xs: Any) -> Numpy:
     """A function of Python floats, entry by entry"""
     return np.asarray(np.vectorize(f, otypes=[np.float64])(*xs))
@@ -246,6 +251,12 @@ def row_mask(x: Numpy, axis: Axis, where: Numpy | None) -> Numpy:
     return rows(np.broadcast_to(where if where.ndim == x.ndim else where[..., None], x.shape), axis)
 
 
+@overload
+def over(f: Callable[[Any], Any], x: Numpy, /) -> Numpy: ...
+@overload
+def over(f: Callable[[Any, Any], Any], x: Numpy, y: Numpy, /) -> Numpy: ...
+@overload
+def over(f: Callable[[Any, Any, Any], Any], x: Numpy, y: Numpy, z: Numpy, /) -> Numpy: ...
 def over(f: Any, *xs: Numpy) -> Numpy:
     """a function of rows, row by row: of the last axis of the first, and of that of others that have it"""
     batch = xs[0].shape[:-1]
