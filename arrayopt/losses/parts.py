@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, cast
+from typing import Any
 
 from arrayopt import dtypes
 from arrayopt.answers import described
@@ -25,7 +25,7 @@ def same_shape(who: str, first: str, x: Array, second: str, y: Array) -> None:
         )
 
 
-def places(who: str, axis: Any, ndim: int) -> tuple[int, ...]:
+def places(who: str, axis: Axis, ndim: int) -> tuple[int, ...]:
     """Axes as numbers from 0, all of them for None.
 
     Raises:
@@ -33,7 +33,7 @@ def places(who: str, axis: Any, ndim: int) -> tuple[int, ...]:
     """
     if axis is None:
         return tuple(range(ndim))
-    axes = cast("tuple[Any, ...]", axis) if isinstance(axis, tuple) else (axis,)
+    axes = axis if isinstance(axis, tuple) else (axis,)
     if not all([hasattr(k, "__index__") and not isinstance(k, bool) for k in axes]):
         raise ValueError(f"{who}: axis must be an integer or a tuple of integers; got {described(axis)}.")
     if not all([-ndim <= k < ndim for k in axes]):
