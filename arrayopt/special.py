@@ -46,6 +46,10 @@ class Special:
         xp, is_negative = self.xp, x < 0
         return xp.where(is_negative, x, xp.zeros_like(x)) - xp.log1p(xp.exp(-xp.abs(x)))
 
+    def cross_entropy(self, x: Array, y: Array, axis: Axis) -> Array:
+        """−Σ y `log_softmax` along the axes."""
+        return -self.xp.sum(y * self.log_softmax(x, axis), axis=axis, dtype=x.dtype)
+
     def surprise(self, x: Array, at: Array, axis: int) -> Array:
         """−`log_softmax` along an axis at integers, as `picked` takes them."""
         return self.logsumexp(x, axis) - self.picked(x, at, axis)
@@ -72,10 +76,6 @@ class Special:
         xp = self.xp
         here = xp.expand_dims(at, axis=axis) == steps(xp, x, axis, at.dtype)
         return xp.sum(xp.where(here, x, xp.zeros_like(x)), axis=axis, dtype=x.dtype)
-
-    def dot(self, x: Array, y: Array, axis: Axis) -> Array:
-        """Σ x y along the axes."""
-        return self.xp.sum(x * y, axis=axis, dtype=x.dtype)
 
     def matmul(self, x: Array, y: Array) -> Array:
         """The product of matrices, in the precision of their dtype also where a device would rather not."""

@@ -44,7 +44,9 @@ def softmax_cross_entropy(logits: Any, labels: Any, axis: Axis = -1, where: Any 
 
 
 def _cross_entropy(given: Operands, x: Array, y: Array, axis: Axis, mask: Any) -> Array:
-    return -given.backend.dot(selected(given.xp, mask, y), log_softmax(given, x, axis, mask), axis)
+    if mask is None:
+        return given.backend.cross_entropy(x, y, axis)
+    return -total(given, selected(given.xp, mask, y) * log_softmax(given, x, axis, mask), axis)
 
 
 def softmax_cross_entropy_with_integer_labels(
