@@ -8,6 +8,7 @@ from functools import cached_property
 from types import SimpleNamespace
 from typing import Any, cast
 
+from arrayopt import dtypes
 from arrayopt.backend import Backend
 from arrayopt.counts import Count, bare
 from arrayopt.layout import Layout
@@ -48,6 +49,13 @@ class TorchBackend(Backend):
         """The library itself; looked up once, since a step asks for it several times."""
         return importlib.import_module("torch")
 
+    def load(self) -> Any:
+        """Imports it, and spells its dtypes: within a loop that is compiled nothing new may be remembered."""
+        found: Any = super().load()
+        for name in (*dtypes.REALS, *dtypes.COMPLEX, "bool", "int32", "int64"):
+            dtypes.name(getattr(self.torch, name))
+        return found
+
     def counter(self, like: Any) -> Any:
         return self.xp.zeros((), dtype=self.xp.int32, device="cpu")
 
@@ -63,6 +71,21 @@ class TorchBackend(Backend):
         torch = self.torch
         cuda = [torch.device("cuda", i) for i in range(torch.cuda.device_count())]
         return [torch.device("cpu"), *cuda]
+
+    # -- control flow and derivatives ---------------------------------------------------------------------
+
+    def while_loop(self, cond: Callable[[Any], Any], body: Callable[[Any], Any], carry: list[Any]) -> list[Any]:
+        from arrayopt_torch import control  # which imports torch, as a compiler can trace it
+
+        return control.while_loop(cond, body, carry)
+
+    def stop_gradient(self, x: Any) -> Any:
+        return x.detach()
+
+    def custom_jvp(self, function: Callable[..., Any], jvp: Callable[..., Any], xs: tuple[Any, ...]) -> Any:
+        from arrayopt_torch import derivatives
+
+        return derivatives.custom_jvp(function, jvp, xs)
 
     def asarray(self, values: Any, dtype: str | None = None, device: Any = None) -> Any:
         """Copied on the host, then moved: Torch refuses to do both at once, and 0-d NumPy arrays with a dtype."""
