@@ -15,6 +15,7 @@ Example:
 """
 
 from arrayopt import contrib as contrib
+from arrayopt import losses as losses
 from arrayopt import schedules as schedules
 from arrayopt import tree as tree
 from arrayopt.base import EmptyState as EmptyState
@@ -28,6 +29,12 @@ from arrayopt.base import init_empty_state as init_empty_state
 from arrayopt.base import with_extra_args_support as with_extra_args_support
 from arrayopt.fused import FusedStep as FusedStep
 from arrayopt.fused import fused_step as fused_step
+from arrayopt.losses.regression import cosine_distance as cosine_distance
+from arrayopt.losses.regression import cosine_similarity as cosine_similarity
+from arrayopt.losses.regression import huber_loss as huber_loss
+from arrayopt.losses.regression import l2_loss as l2_loss
+from arrayopt.losses.regression import log_cosh as log_cosh
+from arrayopt.losses.regression import squared_error as squared_error
 from arrayopt.numerics import safe_increment as safe_increment
 from arrayopt.optimizers.adabelief import ScaleByBeliefState as ScaleByBeliefState
 from arrayopt.optimizers.adabelief import adabelief as adabelief
