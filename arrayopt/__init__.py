@@ -29,12 +29,24 @@ from arrayopt.base import init_empty_state as init_empty_state
 from arrayopt.base import with_extra_args_support as with_extra_args_support
 from arrayopt.fused import FusedStep as FusedStep
 from arrayopt.fused import fused_step as fused_step
+from arrayopt.losses.classification import sigmoid_binary_cross_entropy as sigmoid_binary_cross_entropy
+from arrayopt.losses.classification import sigmoid_focal_loss as sigmoid_focal_loss
+from arrayopt.losses.classification import softmax_cross_entropy as softmax_cross_entropy
+from arrayopt.losses.classification import (
+    softmax_cross_entropy_with_integer_labels as softmax_cross_entropy_with_integer_labels,
+)
+from arrayopt.losses.divergences import convex_kl_divergence as convex_kl_divergence
+from arrayopt.losses.divergences import generalized_kl_divergence as generalized_kl_divergence
+from arrayopt.losses.divergences import kl_divergence as kl_divergence
+from arrayopt.losses.margins import hinge_loss as hinge_loss
 from arrayopt.losses.regression import cosine_distance as cosine_distance
 from arrayopt.losses.regression import cosine_similarity as cosine_similarity
 from arrayopt.losses.regression import huber_loss as huber_loss
 from arrayopt.losses.regression import l2_loss as l2_loss
 from arrayopt.losses.regression import log_cosh as log_cosh
 from arrayopt.losses.regression import squared_error as squared_error
+from arrayopt.losses.self_supervised import ntxent as ntxent
+from arrayopt.losses.smoothing import smooth_labels as smooth_labels
 from arrayopt.numerics import safe_increment as safe_increment
 from arrayopt.optimizers.adabelief import ScaleByBeliefState as ScaleByBeliefState
 from arrayopt.optimizers.adabelief import adabelief as adabelief

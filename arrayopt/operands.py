@@ -25,6 +25,7 @@ class Operands(NamedTuple):
       dtype: the name of the dtype that the answer is rounded to.
       wide: the name of the dtype to compute in, float32 or float64.
       values: the arguments in order; floating-point ones in ``wide``, others as they came, None where it was given.
+      kinds: the names of the dtypes in which they came; None for Python numbers, and where None was given.
     """
 
     xp: Namespace
@@ -32,10 +33,20 @@ class Operands(NamedTuple):
     dtype: str
     wide: str
     values: list[Any]
+    kinds: list[str | None]
 
     def rounded(self, x: Array) -> Array:
         """An answer in the dtype it is to have."""
         return cast(Array, self.backend.settle(_cast(self, x, self.dtype)))
+
+    def like(self, *arguments: int) -> Operands:
+        """The same, the answer to be rounded to the widest dtype of some arguments: others do not count.
+
+        Args:
+          *arguments: their places.
+        """
+        kinds = [kind for kind in [self.kinds[k] for k in arguments] if kind in dtypes.REALS]
+        return self._replace(dtype=max(kinds, key=dtypes.rank)) if kinds else self
 
     def widened(self, x: Array) -> Array:
         """An array of any dtype, such as labels, in the dtype to compute in."""
@@ -67,7 +78,8 @@ def operands(who: str, floating: Mapping[str, Any], others: Mapping[str, Any] | 
     xp, of = namespace(first), backend(first)
     kind = _promoted(xp, [x for name, x in arrays.items() if x is not None and not _is_number(given[name])])
     kind = kind or _promoted(xp, [x for x in arrays.values() if x is not None]) or dtypes.name(of.wide())
-    found = Operands(xp, of, kind, dtypes.widened(kind), list(arrays.values()))
+    kinds = [None if x is None or _is_number(given[name]) else dtypes.name(x.dtype) for name, x in arrays.items()]
+    found = Operands(xp, of, kind, dtypes.widened(kind), list(arrays.values()), kinds)
     return found._replace(values=[_computable(found, x) for x in found.values])
 
 

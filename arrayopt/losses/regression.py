@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, cast
 
-from arrayopt.losses.parts import Axis, masked_of, places, same_shape, selected, total
+from arrayopt.losses.parts import Axis, of_bools, places, same_shape, selected, total
 from arrayopt.operands import Operands, operands
 from arrayopt.types import Array
 
@@ -204,7 +204,7 @@ def cosine_distance(
 def _cosine(who: str, a: Any, b: Any, epsilon: Any, axis: Axis, where: Any) -> tuple[Operands, Array]:
     given = operands(who, {"predictions": a, "targets": b, "epsilon": epsilon}, {"where": where})
     x, y, least, mask = given.values
-    xp, mask = given.xp, masked_of(who, mask)
+    xp, mask = given.xp, of_bools(who, mask)
     places(who, axis, x.ndim)
 
     def unit(v: Array) -> Array:

@@ -12,6 +12,7 @@ from arrayopt import dtypes
 from arrayopt.backend import Backend
 from arrayopt.counts import Count, bare
 from arrayopt.layout import Layout
+from arrayopt_torch.special import TorchSpecial
 
 _NAMES = {"bitwise_invert": "bitwise_not", "equal": "eq", "not_equal": "ne"}
 _WITHOUT_OUT = frozenset({"isfinite", "isinf", "isnan", "real", "imag", "conj"})
@@ -41,7 +42,7 @@ def _as_tensors(x: Any) -> Any:
     return bare(x)
 
 
-class TorchBackend(Backend):
+class TorchBackend(TorchSpecial, Backend):
     engines = ("numba", "cuda", "tiles", "eager")
 
     @cached_property

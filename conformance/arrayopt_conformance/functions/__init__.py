@@ -55,6 +55,7 @@ class Case:
       smooth: whether the derivative is that of the oracle in a neighbourhood; else none is compared with it.
       dtype: the dtype of the answer to arguments of a dtype.
       peer: whether Optax's function answers the same.
+      masks: whether what ``where`` leaves out has no part in the answer.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Case:
     smooth: bool = True
     dtype: Callable[[str], str] = same
     peer: bool = True
+    masks: bool = True
 
     def __str__(self) -> str:
         named = [f"{name}={_shown(x)}" for name, x in self.kwargs.items()]

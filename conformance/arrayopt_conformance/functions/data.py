@@ -39,6 +39,12 @@ def chances(*shape: int, seed: int = 0, zeros: bool = False) -> Numpy:
     return np.asarray(x / x.sum(axis=-1, keepdims=True))
 
 
+def eighths(*shape: int, seed: int = 0) -> Numpy:
+    """Rows of multiples of 1/8 that sum to 1, in every dtype."""
+    *rest, n = shape
+    return np.asarray(_random("eighths", shape, seed).multinomial(8, [1 / n] * n, size=tuple(rest)) / 8)
+
+
 def log_chances(*shape: int, seed: int = 0) -> Numpy:
     """Logarithms of such rows."""
     return np.log(chances(*shape, seed=seed))
