@@ -14,12 +14,13 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
 from arrayopt.counts import PosingCount
+from arrayopt.flow import Flow
 from arrayopt.layout import Layout
 from arrayopt.special import Special
 from arrayopt.types import Array, DType, Namespace
 
 
-class Backend(Special):
+class Backend(Flow, Special):
     """One array library, as seen from the core.
 
     Args:
@@ -87,49 +88,6 @@ class Backend(Special):
         for row in rows:
             look(*row)
         return [work(*row) for row in rows]
-
-    # -- control flow and derivatives, on lists of arrays; `arrayopt.control` is for trees ---------------------
-
-    def cond(self, condition: Any, then: Callable[[], Any], otherwise: Callable[[], Any]) -> Any:
-        """``then()`` if a 0-d condition holds, else ``otherwise()``, an array or a list of them.
-
-        Here both are computed, and one is selected. A library that can tell without waiting for the value computes
-        only that one.
-        """
-        x, y = then(), otherwise()
-        if isinstance(x, list):
-            return [self.xp.where(condition, a, b) for a, b in zip(cast(Any, x), y, strict=True)]
-        return self.xp.where(condition, x, y)
-
-    def while_loop(self, cond: Callable[[Any], Any], body: Callable[[Any], Any], carry: list[Any]) -> list[Any]:
-        """``carry = body(carry)`` as long as ``cond(carry)`` holds; here in Python, which waits for each answer."""
-        while cond(carry):
-            carry = body(carry)
-        return carry
-
-    def scan(
-        self, step: Callable[[Any, Any], Any], carry: list[Any], xs: list[Any], length: int, reverse: bool
-    ) -> tuple[list[Any], list[Any]]:
-        """``carry, y = step(carry, x)`` for each entry x along the first axis, of which there is one at least.
-
-        Returns:
-          the carry, and each output of all steps, stacked.
-        """
-        rows: list[list[Any]] = []
-        for i in range(length - 1, -1, -1) if reverse else range(length):
-            carry, row = step(carry, [x[i, ...] for x in xs])
-            rows.append(row)
-        ordered = rows[::-1] if reverse else rows
-        return carry, [self.xp.stack(list(column)) for column in zip(*ordered, strict=True)]
-
-    def stop_gradient(self, x: Any) -> Any:
-        """The same values, as a constant to whatever takes derivatives."""
-        return x
-
-    def custom_jvp(self, function: Callable[..., Any], jvp: Callable[..., Any], xs: tuple[Any, ...]) -> Any:
-        """``function(*xs)``, whose derivative along tangents is ``jvp(xs, tangents)``, where there are any."""
-        del jvp
-        return function(*xs)
 
     def receive(self, x: Any) -> Array:
         """An array that a rule holds, or one of another library that is `takes`, as it can meet the library's own."""

@@ -18,7 +18,8 @@ def safe_norm(x: Any, min_norm: Any, ord: Any = None, axis: Axis = None, keepdim
 
     Args:
       x: a vector, a matrix, or an array of them; floating point.
-      min_norm: the bound, in the unit of x; a number or an array that broadcasts with the norms.
+      min_norm: the bound, in the unit of x; a number, or an array that broadcasts with the norms
+        where ``axis`` stays.
       ord: which norm, as for ``numpy.linalg.norm``: of vectors ∞, −∞, 0, or any p ≠ 0; of matrices ``"fro"``,
         ``"nuc"``, ∞, −∞, 1, −1, 2 or −2; None for the root of the sum of squares.
       axis: an axis that holds vectors, or two that hold matrices; None for all of x, which must have one axis or two

@@ -2,8 +2,12 @@
 
   argmin ‖x − p‖²  over  p ≥ 0, Σ p = s      is      p = max(x − τ, 0)
 
-with the one τ for which Σ p = s. Of the entries in descending order u, those are positive that keep
-k·u_k + s > u₁ + … + u_k; τ is their sum less s, over their number.
+with the one τ for which Σ p = s. With u the entries in descending order, u_k is above τ if
+
+  G_k = Σᵢ (uᵢ − u_k) over i ≤ k  is less than  s,      and for the last such k      τ = u_k − (s − G_k) / k.
+
+G is formed as Σ i·(uᵢ − uᵢ₊₁) over i < k: its terms are not negative, so it keeps its digits where sums of the u
+themselves lose theirs to a k of millions.
 
 Held, Wolfe and Crowder, 1974: Validation of subgradient optimization. Duchi et al., 2008: Efficient projections onto
 the l1-ball for learning in high dimensions, figure 1.
@@ -11,9 +15,10 @@ the l1-ball for learning in high dimensions, figure 1.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from arrayopt.dispatch import backend, namespace
+from arrayopt.numerics import at_least, where
 from arrayopt.types import Array, Scalar
 
 
@@ -27,50 +32,19 @@ def threshold(x: Array, scale: Scalar = 1.0) -> tuple[Array, Array]:
       scale: s ≥ 0, a number or an array that broadcasts against (…, 1).
 
     Returns:
-      ``tau, support``, of shapes (…, 1) and (…, n): the projection is x − τ on the support and 0 elsewhere. Where x
-      is not finite, τ is not either.
+      ``tau, support``, of shapes (…, 1) and (…, n): the projection is x − τ on the support and 0 elsewhere. Where x is
+      NaN or ∞, so is τ.
     """
-    top, _, tau, support = _shifted(x, scale)
-    return top + tau, support
-
-
-class _Shifted(NamedTuple):
-    top: Array  # the greatest entry of each row, a constant
-    rest: Array  # x without it: what is far above 1 would cost digits
-    tau: Array  # the threshold of the rest
-    support: Array
-
-
-def _shifted(x: Array, scale: Scalar) -> _Shifted:
-    xp, still = namespace(x), backend(x).stop_gradient
-    if x.shape[-1] == 0:
-        none = xp.zeros((*x.shape[:-1], 1), dtype=x.dtype)
-        return _Shifted(none, x, none, x > 0)
-    top = still(xp.max(x, axis=-1, keepdims=True))
-    rest = x - top
-    support = _support(still(rest), scale)
-    return _Shifted(top, rest, _excess(rest, support, scale), support)
-
-
-def _excess(x: Array, chosen: Array, scale: Scalar) -> Array:
-    """(Σ x − s) / k over the k entries of a row that are chosen; −s if none is."""
-    xp = namespace(x)
-    count = xp.sum(xp.astype(chosen, x.dtype), axis=-1, keepdims=True)
-    total = xp.sum(xp.where(chosen, x, xp.zeros_like(x)), axis=-1, keepdims=True) - scale
-    return total / xp.where(count > 0, count, xp.ones_like(count))
-
-
-def _support(x: Array, scale: Scalar) -> Array:
-    """Which entries stay positive; of entries the greatest of which is 0."""
-    xp = namespace(x)
-    u = xp.sort(x, axis=-1, descending=True)
-    ranks = xp.cumulative_sum(xp.ones_like(x), axis=-1)
-    keeps = ranks * u + scale > xp.cumulative_sum(u, axis=-1)
-    return x > _excess(u, keeps, scale)
+    if 0 in x.shape:
+        return _nothing(x), x > 0
+    top, width, gap, pivot, excess = _shifted(x, scale)
+    return top + width * (pivot + excess), (gap > 0) & (gap > excess)
 
 
 def project(x: Array, scale: Scalar = 1.0) -> Array:
-    """The projection of each row; arguments as of `threshold`. Where a row is not finite, the result is NaN.
+    """The projection of each row; arguments as of `threshold`. Where a row has NaN or ∞, the result is NaN.
+
+    More digits are right than x − τ has where the entries are many and near one another.
 
     Example:
       >>> import numpy as np
@@ -78,6 +52,58 @@ def project(x: Array, scale: Scalar = 1.0) -> Array:
       >>> project(np.asarray([0.5, 1.1, -0.3]))
       array([0.2, 0.8, 0. ])
     """
-    xp = namespace(x)
-    top, rest, tau, support = _shifted(x, scale)
-    return xp.where(support, rest - tau, xp.zeros_like(x) * (top + tau))
+    if 0 in x.shape:
+        return x
+    _, _, gap, _, excess = _shifted(x, scale)
+    is_out = (gap <= 0) | (gap <= excess)  # of NaN neither holds, and it shows
+    return cast(Array, scale * where(is_out, 0.0, gap - excess))
+
+
+class _Shifted(NamedTuple):
+    """A row in units of its scale, its greatest entry at 0. But for ``gap`` all are of shape (…, 1)."""
+
+    top: Array  # the greatest entry, a constant
+    width: Scalar  # the scale, 1 where that is 0
+    gap: Array  # by how much an entry is above the threshold, as found by sorting
+    pivot: Array  # that threshold, a constant
+    excess: Array  # what is still missing in it, which carries the derivative
+
+
+def _shifted(x: Array, scale: Scalar) -> _Shifted:
+    xp, still = namespace(x), backend(x).stop_gradient
+    width = cast(Scalar, where(scale > 0, scale, 1.0))
+    top = still(xp.max(x, axis=-1, keepdims=True))
+    below = at_least(0.5 * x - 0.5 * top, -0.5 * width)  # halves, whose difference does not overflow
+    rest = below / (0.5 * width)
+    pivot, offset = _sorted_out(still(rest))
+    gap = (rest - pivot) + offset  # near the threshold the difference is exact
+    chosen = gap > 0
+    excess = (_summed(where(chosen, gap, 0.0)) - 1.0) / _count(chosen, rest)
+    return _Shifted(top, width, gap, pivot - offset, excess)
+
+
+def _sorted_out(x: Array) -> tuple[Array, Array]:
+    """The last entry above the threshold, and by how much it is; of rows whose greatest entry is 0, for s = 1."""
+    xp, wide = namespace(x), backend(x).wide()
+    u = xp.sort(x, axis=-1, descending=True)
+    rank = xp.cumulative_sum(xp.ones_like(x), axis=-1, dtype=wide)
+    steps = rank[..., :-1] * (u[..., :-1] - u[..., 1:])
+    above = xp.astype(xp.cumulative_sum(steps, axis=-1, dtype=wide, include_initial=True), x.dtype)
+    kept = above < 1.0
+    pivot = xp.min(where(kept, u, 0.0), axis=-1, keepdims=True)
+    return pivot, (1.0 - xp.max(where(kept, above, 0.0), axis=-1, keepdims=True)) / _count(kept, x)
+
+
+def _count(chosen: Array, like: Array) -> Array:
+    """How many of a row are chosen, 1 at least."""
+    return at_least(_summed(namespace(like).astype(chosen, like.dtype)), 1.0)
+
+
+def _summed(x: Array) -> Array:
+    return namespace(x).sum(x, axis=-1, dtype=x.dtype, keepdims=True)
+
+
+def _nothing(x: Array) -> Array:
+    """What a row without entries has for a threshold."""
+    shape = (*x.shape[:-1], 1)
+    return namespace(x).zeros(shape, dtype=x.dtype)

@@ -37,10 +37,9 @@ def sparsemax_loss(logits: Any, labels: Any) -> Array:
     Source:
       Blondel, Martins and Niculae, 2020: Learning with Fenchel-Young losses, section 4.4.
     """
-    given = operands("sparsemax_loss", {"logits": logits}, {"labels": labels})
+    given = operands("sparsemax_loss", {"logits": logits}, {"labels": labels}).like(0)
     x, label = given.values
-    is_one = label if given.is_bool(label) else label != 0
-    return given.rounded(_softened(given.xp, given.xp.where(is_one, -x, x)))
+    return given.rounded(_softened(given.xp, given.xp.where(given.widened(label) != 0, -x, x)))
 
 
 def _softened(xp: Namespace, x: Array) -> Array:

@@ -66,6 +66,9 @@ class JaxBackend(JaxSpecial, Backend):
         tracer = importlib.import_module("jax").core.Tracer
         return any([isinstance(x, tracer) for x in [*xs, self.xp.zeros(())]])
 
+    def vmap(self, f: Callable[[Any], Any], xs: Any) -> Any:
+        return importlib.import_module("jax").vmap(f)(xs)
+
     def stop_gradient(self, x: Any) -> Any:
         return importlib.import_module("jax").lax.stop_gradient(x)
 

@@ -80,6 +80,9 @@ class TorchBackend(TorchSpecial, Backend):
 
         return control.while_loop(cond, body, carry)
 
+    def vmap(self, f: Callable[[Any], Any], xs: Any) -> Any:
+        return self.torch.func.vmap(f)(xs)
+
     def stop_gradient(self, x: Any) -> Any:
         return x.detach()
 
