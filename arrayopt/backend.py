@@ -98,6 +98,11 @@ class Backend(Flow, Special):
         del x
         return False
 
+    def cumulative_sum(self, x: Any, dtype: DType, include_initial: bool = False) -> Array:
+        """Σ of the first k entries along the last axis, k = 1, 2, …; or from k = 0."""
+        found: Array = self.xp.cumulative_sum(x, axis=-1, dtype=dtype, include_initial=include_initial)
+        return found
+
     def number(self, value: Any, beside: Any = None) -> Array:
         """A Python number or bool as a 0-d array, in the widest real dtype if it is a float.
 

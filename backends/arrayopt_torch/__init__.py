@@ -73,6 +73,12 @@ class TorchBackend(TorchSpecial, Backend):
         cuda = [torch.device("cuda", i) for i in range(torch.cuda.device_count())]
         return [torch.device("cpu"), *cuda]
 
+    def cumulative_sum(self, x: Any, dtype: Any, include_initial: bool = False) -> Any:
+        """Torch's own: that of array-api-compat looks for the namespace anew, of which a compiler warns."""
+        torch = self.torch
+        found = torch.cumsum(x, -1, dtype=dtype)
+        return torch.nn.functional.pad(found, (1, 0)) if include_initial else found
+
     # -- control flow and derivatives ---------------------------------------------------------------------
 
     def while_loop(self, cond: Callable[[Any], Any], body: Callable[[Any], Any], carry: list[Any]) -> list[Any]:
