@@ -16,6 +16,7 @@ networks, equations 5 to 8; here with blank and label apart, and in logarithms.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from arrayopt import dtypes
@@ -118,6 +119,7 @@ class _Terms(NamedTuple):
     """What the recursion is made of: logarithms of chances, for B sequences of T frames and N labels."""
 
     xp: Any
+    still: Callable[[Array], Array]
     zero: Array  # (B, 1): log 0
     repeats: Array  # (B, N): log 0 where the next label is the same one, log 1 elsewhere
     changes: Array  # (B, N): the other way about
@@ -126,13 +128,18 @@ class _Terms(NamedTuple):
 
     def joined(self, blank: Array, label: Array) -> Array:
         """The chance of n labels: that of paths which end in a blank and, from n = 1, of others."""
-        return self.xp.concat([blank[:, :1], self.xp.logaddexp(blank[:, 1:], label)], axis=1)
+        return self.xp.concat([blank[:, :1], self.plus(blank[:, 1:], label)], axis=1)
+
+    def plus(self, x: Array, y: Array) -> Array:
+        """log(eˣ + eʸ), with derivatives of every order; Torch's own has NaN for one of second order."""
+        most = self.still(self.xp.maximum(x, y))
+        return most + self.xp.log(self.xp.exp(x - most) + self.xp.exp(y - most))
 
     def step(self, carry: Any, frame: Any) -> Any:
         """The recursion for one frame; after a label that is repeated a blank must come, after others it may."""
         (blank, label), (of_label, of_blank, is_none) = carry, frame
         ready = self.joined(blank, label + self.repeats)
-        new_label = of_label + self.xp.logaddexp(ready[:, :-1], label)
+        new_label = of_label + self.plus(ready[:, :-1], label)
         new_blank = self.joined(ready + of_blank, label + of_blank + self.changes)
         kept = self.xp.where(is_none, blank, new_blank), self.xp.where(is_none, label, new_label)
         return kept, kept
@@ -157,7 +164,7 @@ def _terms(given: Operands, blank_id: int) -> _Terms:
 
     frames = [by_frame(xp.where(y <= _LOWEST, xp.expand_dims(zero, axis=2), y)) for y in (label, blank)]
     repeats, changes = xp.where(same, zero, one), xp.where(same, one, zero)
-    return _Terms(xp, zero, repeats, changes, labels.shape[1] - count, (*frames, by_frame(is_none)))
+    return _Terms(xp, still, zero, repeats, changes, labels.shape[1] - count, (*frames, by_frame(is_none)))
 
 
 _LOWEST = -1e30  # stands for log 0 until it is known what does
@@ -184,6 +191,8 @@ def _log_zero(given: Operands, log_p: Array, is_none: Array, epsilon: Array) -> 
 def _repeated(given: Operands, labels: Array) -> Array:
     """(B, N): whether the next label is the same one."""
     xp = given.xp
+    if labels.shape[1] == 0:
+        return labels > 0
     never = xp.zeros_like(labels[:, :1]) > 0
     return xp.concat([labels[:, :-1] == labels[:, 1:], never], axis=1)
 

@@ -45,9 +45,10 @@ def sparsemax_loss(logits: Any, labels: Any) -> Array:
 def _softened(xp: Namespace, x: Array) -> Array:
     """s(x); where it is not a square nothing is squared."""
     zero = xp.zeros_like(x)
-    within = xp.where(xp.abs(x) < 1, x, zero)
+    is_within = xp.abs(x) < 1
+    within = xp.where(is_within, x, zero)
     square = 0.25 * (within + 1) * (within + 1)
-    return xp.where(x >= 1, x, xp.where(x <= -1, zero, square + (x - x)))
+    return xp.where(is_within, square, xp.where(x <= -1, zero, x))
 
 
 def multiclass_sparsemax_loss(scores: Any, labels: Any) -> Array:

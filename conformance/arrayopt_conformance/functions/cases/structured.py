@@ -15,7 +15,7 @@ LAST_IS_BLANK = (normal(4, 4, 3, seed=1), FRAMES, np.asarray([[0, 1], [0, 0], [1
 
 CTC: list[Case] = [
     case("losses.ctc_loss", *SEQUENCES).but(rows=False, dtype=at_least_single),  # `vmap` would take the batch away
-    case("losses.ctc_loss", *SEQUENCES).but(dtype=at_least_single),
+    case("losses.ctc_loss", *SEQUENCES).but(by=(), smooth=False, dtype=at_least_single),
     case("losses.ctc_loss", *LAST_IS_BLANK, blank_id=2).but(dtype=at_least_single),
     case("losses.ctc_loss", normal(4, 1, 3), FRAMES[:, :1], LABELS, PADDED, log_epsilon=-300.0).but(
         dtype=at_least_single
