@@ -73,7 +73,7 @@ def _norm(given: Operands, x: Array, ord: Any, axes: tuple[int, ...]) -> Array:
     return _of_vectors(given, x, ord, axes)
 
 
-def _of_vectors(given: Operands, x: Array, ord: Any, axes: Any) -> Array:
+def _of_vectors(given: Operands, x: Any, ord: Any, axes: Any) -> Array:
     xp, size = given.xp, given.xp.abs(x)
     if ord in (math.inf, -math.inf):
         return (xp.max if ord > 0 else xp.min)(size, axis=axes, keepdims=True)
@@ -91,7 +91,7 @@ def _of_matrices(given: Operands, x: Array, ord: Any, axes: tuple[int, ...]) -> 
     if ord in ("nuc", 2, -2):
         rest = tuple([k for k in range(x.ndim) if k not in axes])
         values = xp.linalg.svdvals(xp.permute_dims(x, (*rest, *axes)))
-        fold = xp.sum if ord == "nuc" else xp.max if ord == 2 else xp.min
+        fold: Any = xp.sum if ord == "nuc" else xp.max if ord == 2 else xp.min
         return xp.reshape(fold(values, axis=-1), tuple([1 if k in axes else n for k, n in enumerate(x.shape)]))
     if ord not in (1, -1, math.inf, -math.inf):
         raise ValueError(f"safe_norm: ord must be 'fro', 'nuc', inf, -inf, 1, -1, 2 or -2 for matrices; got {ord!r}.")

@@ -1,4 +1,4 @@
-"""Connectionist temporal classification: the chance that frames, read with blanks and repeats, spell a label sequence.
+"""Connectionist temporal classification: the chance that frames, read with blanks and repeats, spell some labels.
 
 A path names a class for each frame. It is collapsed by merging repeats, then leaving out blanks. The loss is −log of
 the chance of all paths that collapse to the labels y₁ … y_N, by a recursion over the frames:
@@ -43,8 +43,8 @@ def ctc_loss(
       labels: (B, N): classes, integers 0 … K − 1; NaN comes of others, unless they are padding.
       label_paddings: (B, N): 1 where a label is none, else 0; in each row zeros first, then ones.
       blank_id: the class that stands for the blank.
-      log_epsilon: what stands for log 0, finite and negative: the loss of labels that no path spells is about −1 times
-        as much, and its gradient finite. Where the chances of paths may be that small a lower one is taken.
+      log_epsilon: what stands for log 0, finite and negative. Labels that no path spells have a loss of about −1 times
+        as much, with a finite gradient. Where the chances of paths may be that small a lower one is taken.
 
     Returns:
       (B,): the losses, float32 for logits of 16 bits.
@@ -110,7 +110,7 @@ def ctc_loss_with_forward_probs(
     last = terms.joined(blank, label)
     if blanks.shape[0]:
         blanks = xp.concat([blanks[:-1, ...], xp.expand_dims(last, axis=0)], axis=0)
-    all_labels = _numbers(given, last) == terms.lengths
+    all_labels: Any = _numbers(given, last) == terms.lengths
     loss = -xp.sum(xp.where(all_labels, last, xp.zeros_like(last)), axis=1, dtype=last.dtype)
     return loss, blanks, in_label
 
@@ -126,11 +126,11 @@ class _Terms(NamedTuple):
     lengths: Array  # (B, 1): how many labels there are
     frames: Any  # of the labels (T, B, N), of the blank (T, B, 1), and whether there is no frame (T, B, 1)
 
-    def joined(self, blank: Array, label: Array) -> Array:
+    def joined(self, blank: Any, label: Array) -> Any:
         """The chance of n labels: that of paths which end in a blank and, from n = 1, of others."""
         return self.xp.concat([blank[:, :1], self.plus(blank[:, 1:], label)], axis=1)
 
-    def plus(self, x: Array, y: Array) -> Array:
+    def plus(self, x: Array, y: Array) -> Any:
         """log(eˣ + eʸ), with derivatives of every order; Torch's own has NaN for one of second order."""
         most = self.still(self.xp.maximum(x, y))
         return most + self.xp.log(self.xp.exp(x - most) + self.xp.exp(y - most))
@@ -150,7 +150,7 @@ def _terms(given: Operands, blank_id: int) -> _Terms:
     xp, still = given.xp, given.backend.stop_gradient
     is_none = xp.expand_dims(given.widened(paddings) > 0, axis=2)  # (B, T, 1)
     is_padding = given.widened(label_paddings) > 0
-    log_p = given.backend.log_softmax(xp.where(is_none, xp.zeros_like(x), x), -1)
+    log_p: Any = given.backend.log_softmax(xp.where(is_none, xp.zeros_like(x), x), -1)
     log_p = xp.where(log_p == -math.inf, xp.full_like(log_p, _LOWEST), log_p)
     label = _of_labels(given, log_p, labels, is_padding)
     blank = log_p[:, :, blank_id : blank_id + 1]
@@ -170,10 +170,10 @@ def _terms(given: Operands, blank_id: int) -> _Terms:
 _LOWEST = -1e30  # stands for log 0 until it is known what does
 
 
-def _of_labels(given: Operands, log_p: Array, labels: Array, is_padding: Array) -> Array:
+def _of_labels(given: Operands, log_p: Array, labels: Any, is_padding: Any) -> Array:
     """(B, T, N): of each label at each frame; of what is no class NaN, or 0 if it is padding."""
     xp, count = given.xp, log_p.shape[2]
-    classes = xp.reshape(_numbers(given, log_p, labels.dtype), (1, count, 1))
+    classes: Any = xp.reshape(_numbers(given, log_p, labels.dtype), (1, count, 1))
     here = xp.astype(classes == xp.expand_dims(labels, axis=1), log_p.dtype)  # (B, K, N)
     found = given.backend.matmul(log_p, here)
     is_known: Any = (labels >= 0) & (labels < count) | is_padding
@@ -188,7 +188,7 @@ def _log_zero(given: Operands, log_p: Array, is_none: Array, epsilon: Array) -> 
     return xp.where(least < epsilon / 2, 2 * least + epsilon, epsilon + xp.zeros_like(least))
 
 
-def _repeated(given: Operands, labels: Array) -> Array:
+def _repeated(given: Operands, labels: Any) -> Any:
     """(B, N): whether the next label is the same one."""
     xp = given.xp
     if labels.shape[1] == 0:
@@ -197,7 +197,7 @@ def _repeated(given: Operands, labels: Array) -> Array:
     return xp.concat([labels[:, :-1] == labels[:, 1:], never], axis=1)
 
 
-def _numbers(given: Operands, x: Array, dtype: Any = None) -> Array:
+def _numbers(given: Operands, x: Array, dtype: Any = None) -> Any:
     """0 … n − 1, as many as the last axis of x is long."""
     return given.xp.arange(x.shape[-1], dtype=dtype or x.dtype, device=getattr(x, "device", None))
 

@@ -21,8 +21,8 @@ def make_fenchel_young_loss(max_fun: Callable[..., Any]) -> Callable[..., Array]
         library. On JAX and Torch it is mapped over the rows by ``vmap``, elsewhere called for each.
 
     Returns:
-      ``loss(scores, targets, *args, **kwargs)``: scores θ and targets y of shape (…, n), which broadcast; what else is
-      given goes on to ``max_fun``. It answers with an array of shape (…).
+      ``loss(scores, targets, *args, **kwargs)``: scores θ and targets y of shape (…, n), which broadcast; what else
+      is given goes on to ``max_fun``. It answers with an array of shape (…).
 
     Example:
       >>> import arrayopt, numpy as np
@@ -57,7 +57,7 @@ def make_fenchel_young_loss(max_fun: Callable[..., Any]) -> Callable[..., Array]
     return fenchel_young_loss
 
 
-def _mapped(given: Any, f: Callable[[Array], Array], x: Array) -> Array:
+def _mapped(given: Any, f: Callable[[Array], Array], x: Array) -> Any:
     """f of each row, the last axis."""
     *rows, n = x.shape
     if not rows:

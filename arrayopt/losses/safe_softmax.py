@@ -50,7 +50,7 @@ def _weighted_tangent(xs: Any, tangents: Any) -> Any:
 
 
 @custom_jvp(_weighted_tangent)
-def _weighted(x: Array, w: Array) -> Array:
+def _weighted(x: Any, w: Any) -> Any:
     """w log softmax(x), 0 where w is."""
     xp = namespace(x)
     log_p = backend(x).log_softmax(x, -1)

@@ -1,7 +1,7 @@
 """The losses of sparsemax, the projection of scores onto the simplex of chances: differentiable, and 0 at a margin.
 
-Martins and Astudillo, 2016: From softmax to sparsemax. Blondel, Martins and Niculae, 2020: Learning with Fenchel-Young
-losses.
+Martins and Astudillo, 2016: From softmax to sparsemax. Blondel, Martins and Niculae, 2020: Learning with
+Fenchel-Young losses.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ def sparsemax_loss(logits: Any, labels: Any) -> Array:
     """
     given = operands("sparsemax_loss", {"logits": logits}, {"labels": labels}).like(0)
     x, label = given.values
-    return given.rounded(_softened(given.xp, given.xp.where(given.widened(label) != 0, -x, x)))
+    label = given.xp.abs(given.widened(label))
+    return given.rounded(_softened(given.xp, given.xp.where(label > 0, -x, x)))
 
 
 def _softened(xp: Namespace, x: Array) -> Array:
@@ -60,8 +61,8 @@ def multiclass_sparsemax_loss(scores: Any, labels: Any) -> Array:
 
     Args:
       scores: s, of shape (…, K) for K classes; floating point.
-      labels: y, the number of the class, integers of shape (…). Negative ones count from the end; others that are out of
-        range give NaN.
+      labels: y, the number of the class, integers of shape (…). Negative ones count from the end; others that are
+        out of range give NaN.
 
     Returns:
       An array of the shape of the labels, float32 for scores of 16 bits; 0 where s_y is above all other scores by 1.

@@ -11,7 +11,12 @@ FRAMES = np.asarray([[0, 0, 0, 0], [0, 0, 0, 1], [0, 0, 0, 0], [0, 0, 0, 0]], dt
 LABELS = np.asarray([[1, 2], [2, 2], [1, 0], [1, 1]], dtype=np.int32)
 PADDED = np.asarray([[0, 0], [0, 0], [0, 1], [1, 1]], dtype="f8")
 SEQUENCES = (normal(4, 4, 3), FRAMES, LABELS, PADDED)
-LAST_IS_BLANK = (normal(4, 4, 3, seed=1), FRAMES, np.asarray([[0, 1], [0, 0], [1, 7], [0, 2]], dtype=np.int32), PADDED)
+LAST_IS_BLANK = (
+    normal(4, 4, 3, seed=1),
+    FRAMES,
+    np.asarray([[0, 1], [0, 0], [1, 7], [0, 2]], dtype=np.int32),
+    PADDED,
+)
 
 CTC: list[Case] = [
     case("losses.ctc_loss", *SEQUENCES).but(rows=False, dtype=at_least_single),  # `vmap` would take the batch away
@@ -30,8 +35,12 @@ SPARSE: list[Case] = [
     case("losses.sparsemax_loss", normal(4, 3, scale=2.0), whole(4, 3, high=2)),
     case("losses.sparsemax_loss", normal(4, 3, scale=2.0), whole(4, 3, high=2) == 1),
     case("losses.multiclass_sparsemax_loss", normal(4, 5), whole(4, high=5)).but(dtype=at_least_single),
-    case("losses.multiclass_sparsemax_loss", normal(4, 5, scale=10.0), whole(4, high=5, seed=1)).but(dtype=at_least_single),
-    case("losses.multiclass_sparsemax_loss", normal(4, 2, 5), whole(4, 2, high=5)).but(peer=False, dtype=at_least_single),
+    case("losses.multiclass_sparsemax_loss", normal(4, 5, scale=10.0), whole(4, high=5, seed=1)).but(
+        dtype=at_least_single
+    ),
+    case("losses.multiclass_sparsemax_loss", normal(4, 2, 5), whole(4, 2, high=5)).but(
+        peer=False, dtype=at_least_single
+    ),
 ]
 
 SAFE: list[Case] = [

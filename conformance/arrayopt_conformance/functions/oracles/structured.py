@@ -92,7 +92,7 @@ def sparsemax_loss(x: Numpy, y: Numpy) -> Numpy:
         q = min(max((z + 1) / 2, 0.0), 1.0)
         return q * z + q * (1 - q)
 
-    return np.vectorize(one, otypes=[float])(np.where(y, -x, x))
+    return np.asarray(np.vectorize(one, otypes=[float])(np.where(y, -x, x)))
 
 
 def simplex(s: Numpy) -> Numpy:
@@ -121,4 +121,4 @@ def safe_softmax_cross_entropy(x: Numpy, y: Numpy) -> Numpy:
     """−Σ y log softmax(x) over the labels that are not 0"""
     x, y = np.broadcast_arrays(x, y)
     p = np.exp(x) / np.exp(x).sum(axis=-1, keepdims=True)
-    return -np.where(y != 0, y * np.log(np.where(y != 0, p, 1.0)), 0.0).sum(axis=-1)
+    return np.asarray(-np.where(y != 0, y * np.log(np.where(y != 0, p, 1.0)), 0.0).sum(axis=-1))

@@ -11,7 +11,7 @@ from arrayopt_conformance.libraries import Numpy
 
 def safe_norm(x: Numpy, least: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Numpy:
     """max(‖x‖, least)"""
-    return np.maximum(np.asarray(np.linalg.norm(x, ord, axis, keepdims)), least)
+    return np.asarray(np.maximum(np.linalg.norm(x, ord, axis, keepdims), least))
 
 
 def safe_root_mean_squares(x: Numpy, least: float) -> Numpy:
