@@ -43,8 +43,8 @@ def ctc_loss(
       labels: (B, N): classes, integers 0 … K − 1; NaN comes of others, unless they are padding.
       label_paddings: (B, N): 1 where a label is none, else 0; in each row zeros first, then ones.
       blank_id: the class that stands for the blank.
-      log_epsilon: what stands for log 0, finite and negative. Labels that no path spells have a loss of about −1 times
-        as much, with a finite gradient. Where the chances of paths may be that small a lower one is taken.
+      log_epsilon: what stands for log 0, finite and negative. Labels that no path spells have a loss of about −1
+        times as much, with a finite gradient. Where the chances of paths may be that small a lower one is taken.
 
     Returns:
       (B,): the losses, float32 for logits of 16 bits.
