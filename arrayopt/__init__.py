@@ -15,6 +15,7 @@ Example:
 """
 
 from arrayopt import contrib as contrib
+from arrayopt import projections as projections
 from arrayopt import schedules as schedules
 from arrayopt import tree as tree
 from arrayopt.base import EmptyState as EmptyState

@@ -94,6 +94,10 @@ class Backend:
         """
         return self.xp.where(condition, then(), otherwise())
 
+    def stop_gradient(self, x: Any) -> Any:
+        """The same values, as a constant to whatever takes derivatives."""
+        return x
+
     def receive(self, x: Any) -> Array:
         """An array that a rule holds, or one of another library that is `takes`, as it can meet the library's own."""
         return cast(Array, x)

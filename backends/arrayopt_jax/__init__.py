@@ -40,6 +40,9 @@ class JaxBackend(Backend):
             return jax.lax.cond(condition, then, otherwise)
         return then() if condition else otherwise()
 
+    def stop_gradient(self, x: Any) -> Any:
+        return importlib.import_module("jax").lax.stop_gradient(x)
+
     def devices(self) -> list[Any]:
         return list(importlib.import_module("jax").devices())
 

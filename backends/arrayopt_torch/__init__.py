@@ -64,6 +64,9 @@ class TorchBackend(Backend):
         cuda = [torch.device("cuda", i) for i in range(torch.cuda.device_count())]
         return [torch.device("cpu"), *cuda]
 
+    def stop_gradient(self, x: Any) -> Any:
+        return x.detach()
+
     def asarray(self, values: Any, dtype: str | None = None, device: Any = None) -> Any:
         """Copied on the host, then moved: Torch refuses to do both at once, and 0-d NumPy arrays with a dtype."""
         if str(getattr(values, "dtype", None)) == "bfloat16":  # pytorch#109873, the other way
