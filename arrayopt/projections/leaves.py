@@ -81,7 +81,9 @@ def _scalar(who: str, given: Operands, number: dict[str, Any]) -> Any:
         if value is None or not dtypes.is_real(given.values[-1].dtype):
             raise TypeError(f"{who}: {name} must be a real number; got {value!r}.")
         if tuple(given.values[-1].shape) != ():
-            raise ValueError(f"{who}: {name} must be a scalar; got an array of shape {tuple(given.values[-1].shape)}.")
+            raise ValueError(
+                f"{who}: {name} must be a scalar; got an array of shape {tuple(given.values[-1].shape)}."
+            )
         return given.widened(given.values[-1])
     return None
 
