@@ -32,8 +32,8 @@ def threshold(x: Array, scale: Scalar = 1.0) -> tuple[Array, Array]:
       scale: s ≥ 0, a number or an array that broadcasts against (…, 1).
 
     Returns:
-      ``tau, support``, of shapes (…, 1) and (…, n): the projection is x − τ on the support and 0 elsewhere. Where x is
-      NaN or ∞, so is τ.
+      ``tau, support``, of shapes (…, 1) and (…, n): the projection is x − τ on the support and 0 elsewhere. Where x
+      is NaN or ∞, τ is NaN.
     """
     if 0 in x.shape:
         return _nothing(x), x > 0

@@ -1,4 +1,4 @@
-"""Projections of a vector from their definitions, in plain NumPy and double: points, sets, and how far a point is out.
+"""Projections of a vector from their definitions, in plain NumPy and double, and how far a point is out of the set.
 
 A case calls one projection on a tree of two leaves, in any module that has it; what else it takes lies beside.
 """
@@ -59,7 +59,6 @@ class Case:
       oracle: of a vector.
       outside: how far a vector is out of the set; 0 in it.
       is_convex: whether the set is.
-      keeps: whether a leaf of the answer has the dtype of its leaf, whatever the rest.
     """
 
     name: str
@@ -71,6 +70,11 @@ class Case:
     def __str__(self) -> str:
         scalars = [x for x in self.further if isinstance(x, float)]
         return "-".join([self.name, *map(str, scalars)])
+
+    @property
+    def has_inside(self) -> bool:
+        """Whether the set has inner points."""
+        return self.name not in ("simplex", "l1_sphere", "l2_sphere", "vector", "hyperplane")
 
     def function(self, module: Any) -> Callable[..., Any]:
         return getattr(module, f"projection_{self.name}")  # type: ignore[no-any-return]

@@ -70,7 +70,9 @@ def found(path: str) -> Any:
 
 
 @pytest.mark.parametrize(
-    "module", [arrayopt, arrayopt.contrib, arrayopt.tree, arrayopt.schedules], ids=lambda m: m.__name__
+    "module",
+    [arrayopt, arrayopt.contrib, arrayopt.projections, arrayopt.tree, arrayopt.schedules],
+    ids=lambda m: m.__name__,
 )
 def test_every_public_name_is_on_a_page(module: Any) -> None:
     there = {id(thing) for thing in shown()}

@@ -45,8 +45,8 @@ def projection_box(tree: Tree, lower: Any, upper: Any) -> Tree:
 
     Args:
       tree: x, real arrays of any shapes and floating-point dtypes, or Python numbers.
-      lower: a number or an array that broadcasts to each leaf, or a tree of them of the structure of ``tree``. None, also
-        in that tree, leaves this side open.
+      lower: a number or an array that broadcasts to each leaf, or a tree of them of the structure of ``tree``. None,
+        also in that tree, leaves this side open.
       upper: likewise; where it is below ``lower`` the answer is ``upper``.
 
     Returns:

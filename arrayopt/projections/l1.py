@@ -53,8 +53,8 @@ def projection_l1_sphere(tree: Tree, scale: Any = 1) -> Tree:
       argmin ‖x − p‖₂²  over  ‖p‖₁ = scale
 
     Args:
-      tree: x, real arrays of any shapes and floating-point dtypes, or Python numbers. A zero counts as positive: of two
-        points that are equally near it is the one taken.
+      tree: x, real arrays of any shapes and floating-point dtypes, or Python numbers. A zero counts as positive: of
+        two points that are equally near it is the one taken.
       scale: radius of the sphere, at least 0; a number or a 0-d array.
 
     Returns:

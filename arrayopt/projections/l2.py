@@ -55,8 +55,8 @@ def projection_l2_sphere(tree: Tree, scale: Any = 1) -> Tree:
       argmin ‖x − p‖₂²  over  ‖p‖₂ = scale
 
     Args:
-      tree: x, real arrays of any shapes and floating-point dtypes, or Python numbers. Where all entries are zero, every
-        point of the sphere is as near: the one whose entries are equal is taken.
+      tree: x, real arrays of any shapes and floating-point dtypes, or Python numbers. Where all entries are zero,
+        every point of the sphere is as near: the one whose entries are equal is taken.
       scale: radius of the sphere, at least 0; a number or a 0-d array.
 
     Returns:

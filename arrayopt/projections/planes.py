@@ -11,7 +11,6 @@ from typing import Any, cast
 
 from arrayopt.numerics import length, magnitude, total, where
 from arrayopt.projections.leaves import Leaves, alike, leaves
-from arrayopt.tree.structure import flatten
 from arrayopt.types import Array, Tree
 
 
@@ -82,13 +81,13 @@ def projection_halfspace(x: Tree, a: Tree, b: Any) -> Tree:
 
     Args:
       x: real arrays of any shapes and floating-point dtypes, or Python numbers.
-      a: the normal of its plane, pointing out of it; a tree of the structure and shapes of ``x``. Where it is zero, the
-        answer is ``x``.
+      a: the normal of its plane, pointing out of it; a tree of the structure and shapes of ``x``. Where it is zero,
+        the answer is ``x``.
       b: the offset of the plane, a number or a 0-d array.
 
     Returns:
-      y, a tree of the structure and shapes of ``x``, all in the dtype that all arguments promote to: x itself if it is
-      in the halfspace.
+      y, a tree of the structure and shapes of ``x``, all in the dtype that all arguments promote to: x itself if it
+      is in the halfspace.
 
     Raises:
       StructureError: the trees have different structures.
