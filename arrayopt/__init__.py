@@ -15,6 +15,7 @@ Example:
 """
 
 from arrayopt import contrib as contrib
+from arrayopt import losses as losses
 from arrayopt import projections as projections
 from arrayopt import schedules as schedules
 from arrayopt import tree as tree
@@ -29,6 +30,22 @@ from arrayopt.base import init_empty_state as init_empty_state
 from arrayopt.base import with_extra_args_support as with_extra_args_support
 from arrayopt.fused import FusedStep as FusedStep
 from arrayopt.fused import fused_step as fused_step
+from arrayopt.losses import convex_kl_divergence as convex_kl_divergence
+from arrayopt.losses import cosine_distance as cosine_distance
+from arrayopt.losses import cosine_similarity as cosine_similarity
+from arrayopt.losses import generalized_kl_divergence as generalized_kl_divergence
+from arrayopt.losses import hinge_loss as hinge_loss
+from arrayopt.losses import huber_loss as huber_loss
+from arrayopt.losses import kl_divergence as kl_divergence
+from arrayopt.losses import l2_loss as l2_loss
+from arrayopt.losses import log_cosh as log_cosh
+from arrayopt.losses import ntxent as ntxent
+from arrayopt.losses import sigmoid_binary_cross_entropy as sigmoid_binary_cross_entropy
+from arrayopt.losses import sigmoid_focal_loss as sigmoid_focal_loss
+from arrayopt.losses import smooth_labels as smooth_labels
+from arrayopt.losses import softmax_cross_entropy as softmax_cross_entropy
+from arrayopt.losses import softmax_cross_entropy_with_integer_labels as softmax_cross_entropy_with_integer_labels
+from arrayopt.losses import squared_error as squared_error
 from arrayopt.numerics import safe_increment as safe_increment
 from arrayopt.optimizers.adabelief import ScaleByBeliefState as ScaleByBeliefState
 from arrayopt.optimizers.adabelief import adabelief as adabelief

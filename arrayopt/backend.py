@@ -15,10 +15,11 @@ from typing import Any, cast
 
 from arrayopt.counts import PosingCount
 from arrayopt.layout import Layout
+from arrayopt.special import Special
 from arrayopt.types import Array, DType, Namespace
 
 
-class Backend:
+class Backend(Special):
     """One array library, as seen from the core.
 
     Args:

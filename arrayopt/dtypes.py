@@ -16,6 +16,7 @@ _GREATEST = {
     "float32": 2.0**128 - 2.0**104,
     "float64": sys.float_info.max,
 }
+_EPSILON = {"float16": 2.0**-10, "bfloat16": 2.0**-7, "float32": 2.0**-23, "float64": 2.0**-52}
 _SUMMABLE = {"float16": 2.0**12, "bfloat16": 2.0**124, "float32": 2.0**124, "float64": 2.0**1020}
 _names: dict[tuple[type[Any], Any], str] = {}  # by type too: equal hashes of two libraries' dtypes must not meet
 
@@ -95,6 +96,11 @@ def real_part(dtype: DType) -> str:
 def greatest(dtype: DType) -> float:
     """The greatest finite number of a real dtype, or of the parts of a complex one."""
     return _GREATEST[real_part(dtype)]
+
+
+def epsilon(dtype: DType) -> float:
+    """The distance from 1 to the next greater number."""
+    return _EPSILON[real_part(dtype)]
 
 
 def summable(dtype: DType) -> float:

@@ -26,6 +26,10 @@ class CupyBackend(Backend):
     def stepping(self, count: Any) -> Any:
         return count  # as it should be by itself
 
+    def gathered(self, x: Any, at: Any, axis: int) -> Any:
+        cupy = importlib.import_module("cupy")
+        return cupy.squeeze(cupy.take_along_axis(x, cupy.expand_dims(at, axis), axis=axis), axis=axis)
+
     def dtype(self, name: str) -> Any:
         import numpy as np
 

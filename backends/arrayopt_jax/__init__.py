@@ -7,9 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 from arrayopt.backend import Backend
+from arrayopt_jax.special import JaxSpecial
 
 
-class JaxBackend(Backend):
+class JaxBackend(JaxSpecial, Backend):
     engines = ("jit", "eager")
 
     def counter(self, like: Any) -> Any:

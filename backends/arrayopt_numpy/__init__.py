@@ -10,9 +10,10 @@ from typing import Any
 
 from arrayopt.backend import Backend
 from arrayopt.layout import Layout
+from arrayopt_numpy.special import NumpySpecial
 
 
-class NumpyBackend(Backend):
+class NumpyBackend(NumpySpecial, Backend):
     engines = ("numba", "tiles", "eager")
 
     def settle(self, x: Any) -> Any:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from types import SimpleNamespace
 from typing import Any, cast
 
 from arrayopt.backend import Backend
 from arrayopt.counts import Count, bare
 from arrayopt.layout import Layout
+from arrayopt_torch.special import TorchSpecial
 
 _NAMES = {"bitwise_invert": "bitwise_not", "equal": "eq", "not_equal": "ne"}
 _WITHOUT_OUT = frozenset({"isfinite", "isinf", "isnan", "real", "imag", "conj"})
@@ -40,13 +40,8 @@ def _as_tensors(x: Any) -> Any:
     return bare(x)
 
 
-class TorchBackend(Backend):
+class TorchBackend(TorchSpecial, Backend):
     engines = ("numba", "cuda", "tiles", "eager")
-
-    @cached_property
-    def torch(self) -> Any:
-        """The library itself; looked up once, since a step asks for it several times."""
-        return importlib.import_module("torch")
 
     def counter(self, like: Any) -> Any:
         return self.xp.zeros((), dtype=self.xp.int32, device="cpu")

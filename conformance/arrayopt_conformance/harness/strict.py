@@ -51,6 +51,16 @@ def abroad(tree: Any) -> Any:
     return arrayopt.tree.map(moved, tree)
 
 
+def abroad_arrays(tree: Any) -> Any:
+    """The tree with its arrays on the second device; what else is in it stays."""
+    strict = importlib.import_module(NAME)
+
+    def moved(x: Any) -> Any:
+        return x.to_device(strict.Device("device1")) if hasattr(x, "to_device") else x
+
+    return arrayopt.tree.map(moved, tree)
+
+
 def trial(make: Callable[[], Any], library: Library, shapes: Shapes = SHAPES) -> None:
     """Steps a transform there; raises if it is not portable."""
     params = abroad(parameters(library, shapes=shapes))

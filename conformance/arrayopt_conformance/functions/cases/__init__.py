@@ -1,0 +1,1 @@
+"""Cases of functions: each module has a list ``CASES``."""

@@ -1,0 +1,75 @@
+"""Functions that Optax has too mean what they mean there: value, derivative, dtype. Torch's derivatives are JAX's."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import numpy as np
+import pytest
+
+import arrayopt
+from arrayopt import dtypes
+from arrayopt_conformance.functions import Case, every
+from arrayopt_conformance.functions.laws import DOUBLE, gradient
+from arrayopt_conformance.harness.compare import assert_near
+from arrayopt_conformance.libraries import double, has, libraries
+
+needs_optax = pytest.mark.skipif(not (has("jax") and has("optax")), reason="needs jax and optax")
+needs_both = pytest.mark.skipif(not (has("jax") and has("torch")), reason="needs jax and torch")
+
+
+class Theirs(Case):
+    """The case with Optax's function in place of ours."""
+
+    @property
+    def function(self) -> Any:
+        found: Any = importlib.import_module("optax")
+        for part in self.name.split("."):
+            found = getattr(found, part)
+        return found
+
+
+def theirs(case: Case) -> Case:
+    return Theirs(**{name: getattr(case, name) for name in Case.__dataclass_fields__})
+
+
+def shared() -> dict[str, list[Case]]:
+    """The cases of every function, without those that Optax answers otherwise."""
+    found = {name: [case for case in cases if case.peer] for name, cases in every().items()}
+    return {name: cases for name, cases in found.items() if cases}
+
+
+@needs_optax
+@pytest.mark.parametrize("name", shared())
+def test_values_and_derivatives_are_those_of_optax(name: str) -> None:
+    jax = libraries()["jax"]
+    for case in shared()[name]:
+        with double(jax):
+            wanted = theirs(case)
+            assert_near(jax.numpy(case.on(jax)()), jax.numpy(wanted.on(jax)()), DOUBLE, f"{case}: the answer ")
+            for place in case.by:
+                mine, other = gradient(case, place, jax), gradient(wanted, place, jax)
+                assert_near(mine, other, DOUBLE, f"{case}: by argument {place} the derivative ")
+
+
+@needs_optax
+@pytest.mark.parametrize("name", shared())
+def test_dtypes_are_those_of_optax(name: str) -> None:
+    jax = libraries()["jax"]
+    case = shared()[name][0]
+    for dtype in ("float32", "bfloat16", "float16"):
+        found, wanted = [arrayopt.tree.leaves(each.on(jax, dtype)()) for each in (case, theirs(case))]
+        assert [dtypes.name(x.dtype) for x in found] == [dtypes.name(x.dtype) for x in wanted], str(case)
+
+
+@needs_both
+@pytest.mark.parametrize("name", every())
+def test_the_derivatives_of_torch_are_those_of_jax(name: str) -> None:
+    jax, torch = libraries()["jax"], libraries()["torch"]
+    for case in every()[name]:
+        with double(jax):
+            for place in case.by:
+                mine, other = gradient(case, place, torch), gradient(case, place, jax)
+                assert np.all(np.isfinite(other)), f"{case}: the derivative is {other}"
+                assert_near(mine, other, DOUBLE, f"{case}: by argument {place} the derivative ")
