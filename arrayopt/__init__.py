@@ -28,24 +28,30 @@ from arrayopt.base import apply_updates as apply_updates
 from arrayopt.base import identity as identity
 from arrayopt.base import init_empty_state as init_empty_state
 from arrayopt.base import with_extra_args_support as with_extra_args_support
+from arrayopt.derivatives import scale_gradient as scale_gradient
 from arrayopt.fused import FusedStep as FusedStep
 from arrayopt.fused import fused_step as fused_step
-from arrayopt.losses import convex_kl_divergence as convex_kl_divergence
-from arrayopt.losses import cosine_distance as cosine_distance
-from arrayopt.losses import cosine_similarity as cosine_similarity
-from arrayopt.losses import generalized_kl_divergence as generalized_kl_divergence
-from arrayopt.losses import hinge_loss as hinge_loss
-from arrayopt.losses import huber_loss as huber_loss
-from arrayopt.losses import kl_divergence as kl_divergence
-from arrayopt.losses import l2_loss as l2_loss
-from arrayopt.losses import log_cosh as log_cosh
-from arrayopt.losses import ntxent as ntxent
-from arrayopt.losses import sigmoid_binary_cross_entropy as sigmoid_binary_cross_entropy
-from arrayopt.losses import sigmoid_focal_loss as sigmoid_focal_loss
-from arrayopt.losses import smooth_labels as smooth_labels
-from arrayopt.losses import softmax_cross_entropy as softmax_cross_entropy
-from arrayopt.losses import softmax_cross_entropy_with_integer_labels as softmax_cross_entropy_with_integer_labels
-from arrayopt.losses import squared_error as squared_error
+from arrayopt.losses.classification import sigmoid_binary_cross_entropy as sigmoid_binary_cross_entropy
+from arrayopt.losses.classification import sigmoid_focal_loss as sigmoid_focal_loss
+from arrayopt.losses.classification import softmax_cross_entropy as softmax_cross_entropy
+from arrayopt.losses.classification import (
+    softmax_cross_entropy_with_integer_labels as softmax_cross_entropy_with_integer_labels,
+)
+from arrayopt.losses.ctc import ctc_loss as ctc_loss
+from arrayopt.losses.ctc import ctc_loss_with_forward_probs as ctc_loss_with_forward_probs
+from arrayopt.losses.divergences import convex_kl_divergence as convex_kl_divergence
+from arrayopt.losses.divergences import generalized_kl_divergence as generalized_kl_divergence
+from arrayopt.losses.divergences import kl_divergence as kl_divergence
+from arrayopt.losses.margins import hinge_loss as hinge_loss
+from arrayopt.losses.regression import cosine_distance as cosine_distance
+from arrayopt.losses.regression import cosine_similarity as cosine_similarity
+from arrayopt.losses.regression import huber_loss as huber_loss
+from arrayopt.losses.regression import l2_loss as l2_loss
+from arrayopt.losses.regression import log_cosh as log_cosh
+from arrayopt.losses.regression import squared_error as squared_error
+from arrayopt.losses.safe_softmax import safe_softmax_cross_entropy as safe_softmax_cross_entropy
+from arrayopt.losses.self_supervised import ntxent as ntxent
+from arrayopt.losses.smoothing import smooth_labels as smooth_labels
 from arrayopt.numerics import safe_increment as safe_increment
 from arrayopt.optimizers.adabelief import ScaleByBeliefState as ScaleByBeliefState
 from arrayopt.optimizers.adabelief import adabelief as adabelief
@@ -59,6 +65,8 @@ from arrayopt.optimizers.adam import adam as adam
 from arrayopt.optimizers.adam import adamw as adamw
 from arrayopt.optimizers.adam import scale_by_adam as scale_by_adam
 from arrayopt.optimizers.sgd import sgd as sgd
+from arrayopt.safe import safe_norm as safe_norm
+from arrayopt.safe import safe_root_mean_squares as safe_root_mean_squares
 from arrayopt.schedules import constant_schedule as constant_schedule
 from arrayopt.schedules import cosine_decay_schedule as cosine_decay_schedule
 from arrayopt.schedules import exponential_decay as exponential_decay

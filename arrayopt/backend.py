@@ -14,12 +14,13 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
 from arrayopt.counts import PosingCount
+from arrayopt.flow import Flow
 from arrayopt.layout import Layout
 from arrayopt.special import Special
 from arrayopt.types import Array, DType, Namespace
 
 
-class Backend(Special):
+class Backend(Flow, Special):
     """One array library, as seen from the core.
 
     Args:
@@ -88,17 +89,6 @@ class Backend(Special):
             look(*row)
         return [work(*row) for row in rows]
 
-    def cond(self, condition: Any, then: Callable[[], Any], otherwise: Callable[[], Any]) -> Any:
-        """``then()`` if a 0-d condition holds, else ``otherwise()``: here both are computed, and one is selected.
-
-        A library that can tell without waiting for the value computes only that one.
-        """
-        return self.xp.where(condition, then(), otherwise())
-
-    def stop_gradient(self, x: Any) -> Any:
-        """The same values, as a constant to whatever takes derivatives."""
-        return x
-
     def receive(self, x: Any) -> Array:
         """An array that a rule holds, or one of another library that is `takes`, as it can meet the library's own."""
         return cast(Array, x)
@@ -107,6 +97,11 @@ class Backend(Special):
         """Whether an array of another library may stand among the library's own."""
         del x
         return False
+
+    def cumulative_sum(self, x: Any, dtype: DType, include_initial: bool = False) -> Array:
+        """Σ of the first k entries along the last axis, k = 1, 2, …; or from k = 0."""
+        found: Array = self.xp.cumulative_sum(x, axis=-1, dtype=dtype, include_initial=include_initial)
+        return found
 
     def number(self, value: Any, beside: Any = None) -> Array:
         """A Python number or bool as a 0-d array, in the widest real dtype if it is a float.

@@ -86,9 +86,10 @@ def _sorted_out(x: Array) -> tuple[Array, Array]:
     """The last entry above the threshold, and by how much it is; of rows whose greatest entry is 0, for s = 1."""
     xp, wide = namespace(x), backend(x).wide()
     u = xp.sort(x, axis=-1, descending=True)
-    rank = xp.cumulative_sum(xp.ones_like(x), axis=-1, dtype=wide)
+    sums = backend(x).cumulative_sum
+    rank = sums(xp.ones_like(x), wide)
     steps = rank[..., :-1] * (u[..., :-1] - u[..., 1:])
-    above = xp.astype(xp.cumulative_sum(steps, axis=-1, dtype=wide, include_initial=True), x.dtype)
+    above = xp.astype(sums(steps, wide, True), x.dtype)
     kept = above < 1.0
     pivot = xp.min(where(kept, u, 0.0), axis=-1, keepdims=True)
     return pivot, (1.0 - xp.max(where(kept, above, 0.0), axis=-1, keepdims=True)) / _count(kept, x)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any, cast
 
+from arrayopt import dtypes
 from arrayopt.backend import Backend
 from arrayopt.counts import Count, bare
 from arrayopt.layout import Layout
@@ -43,6 +44,13 @@ def _as_tensors(x: Any) -> Any:
 class TorchBackend(TorchSpecial, Backend):
     engines = ("numba", "cuda", "tiles", "eager")
 
+    def load(self) -> Any:
+        """Imports it, and spells its dtypes: within a loop that is compiled nothing new may be remembered."""
+        found: Any = super().load()
+        for name in (*dtypes.REALS, *dtypes.COMPLEX, "bool", "int32", "int64"):
+            dtypes.name(getattr(self.torch, name))
+        return found
+
     def counter(self, like: Any) -> Any:
         return self.xp.zeros((), dtype=self.xp.int32, device="cpu")
 
@@ -59,8 +67,29 @@ class TorchBackend(TorchSpecial, Backend):
         cuda = [torch.device("cuda", i) for i in range(torch.cuda.device_count())]
         return [torch.device("cpu"), *cuda]
 
+    def cumulative_sum(self, x: Any, dtype: Any, include_initial: bool = False) -> Any:
+        """Torch's own: that of array-api-compat looks for the namespace anew, of which a compiler warns."""
+        torch = self.torch
+        found = torch.cumsum(x, -1, dtype=dtype)
+        return torch.nn.functional.pad(found, (1, 0)) if include_initial else found
+
+    # -- control flow and derivatives ---------------------------------------------------------------------
+
+    def while_loop(self, cond: Callable[[Any], Any], body: Callable[[Any], Any], carry: list[Any]) -> list[Any]:
+        from arrayopt_torch import control  # which imports torch, as a compiler can trace it
+
+        return control.while_loop(cond, body, carry)
+
+    def vmap(self, f: Callable[[Any], Any], xs: Any) -> Any:
+        return self.torch.func.vmap(f)(xs)
+
     def stop_gradient(self, x: Any) -> Any:
         return x.detach()
+
+    def custom_jvp(self, function: Callable[..., Any], jvp: Callable[..., Any], xs: tuple[Any, ...]) -> Any:
+        from arrayopt_torch import derivatives
+
+        return derivatives.custom_jvp(function, jvp, xs)
 
     def asarray(self, values: Any, dtype: str | None = None, device: Any = None) -> Any:
         """Copied on the host, then moved: Torch refuses to do both at once, and 0-d NumPy arrays with a dtype."""

@@ -8,6 +8,11 @@ from typing import Any, overload
 
 import numpy as np
 
+from arrayopt_conformance.functions.oracles.structured import ctc_loss as ctc_loss
+from arrayopt_conformance.functions.oracles.structured import ctc_loss_with_forward_probs as ctc_loss_with_forward_probs
+from arrayopt_conformance.functions.oracles.structured import multiclass_sparsemax_loss as multiclass_sparsemax_loss
+from arrayopt_conformance.functions.oracles.structured import safe_softmax_cross_entropy as safe_softmax_cross_entropy
+from arrayopt_conformance.functions.oracles.structured import sparsemax_loss as sparsemax_loss
 from arrayopt_conformance.libraries import Numpy
 
 Axis = int | tuple[int, ...] | None
