@@ -16,6 +16,7 @@ Example:
 
 from arrayopt import contrib as contrib
 from arrayopt import losses as losses
+from arrayopt import projections as projections
 from arrayopt import saved as saved
 from arrayopt import schedules as schedules
 from arrayopt import tree as tree

@@ -33,7 +33,7 @@ def threshold(x: Array, scale: Scalar = 1.0) -> tuple[Array, Array]:
 
     Returns:
       ``tau, support``, of shapes (…, 1) and (…, n): the projection is x − τ on the support and 0 elsewhere. Where x
-      is NaN or ∞, so is τ.
+      is NaN or ∞, τ is NaN.
     """
     if 0 in x.shape:
         return _nothing(x), x > 0

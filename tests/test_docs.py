@@ -71,7 +71,15 @@ def found(path: str) -> Any:
 
 @pytest.mark.parametrize(
     "module",
-    [arrayopt, arrayopt.contrib, arrayopt.tree, arrayopt.tree_utils, arrayopt.schedules],
+    [
+        arrayopt,
+        arrayopt.contrib,
+        arrayopt.losses,
+        arrayopt.projections,
+        arrayopt.tree,
+        arrayopt.tree_utils,
+        arrayopt.schedules,
+    ],
     ids=lambda m: m.__name__,
 )
 def test_every_public_name_is_on_a_page(module: Any) -> None:
