@@ -91,7 +91,7 @@ class Tiles:
         if not out:
             return self.at(launch.program, launch.sites, arrays, scalars)
         found: list[list[Any]] = [nothing(launch.program)] * len(launch.sites)
-        rest = [k for k in range(len(launch.sites)) if k not in set(out)]
+        rest = sorted({*range(len(launch.sites))} - {*out})
         done = self.at(launch.program, [launch.sites[k] for k in rest], arrays, scalars)
         for k, results in zip(rest, done, strict=True):
             found[k] = results

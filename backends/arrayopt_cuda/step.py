@@ -184,7 +184,7 @@ class Step:
             self._driver.launch(self._bound.combine, work.sums, THREADS, (work.segments, work.partial, room.at))
         odd, out = table.sites[n]
         if launch.kernel is None:
-            self._by_library(launch, [k for k in range(len(launch.sites)) if k not in set(out)])
+            self._by_library(launch, sorted({*range(len(launch.sites))} - {*out}))
             self._leave_out(launch, out)
         elif odd:
             self._by_library(launch, odd)
