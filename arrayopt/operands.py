@@ -95,7 +95,7 @@ def _real(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _of_one_library(who: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments as arrays of the library that those of them are of which are arrays already."""
-    arrays = {name: bare(x) for name, x in given.items() if x is not None and is_array(bare(x))}
+    arrays = {name: bare(x) for name, x in given.items() if _may_be_array(x) and is_array(bare(x))}
     of = [backend(x) for x in arrays.values()]
     chosen = next((b for b in of if b.name == "jax"), of[0] if of else backend_named("numpy"))
     return {name: None if x is None else _met(who, name, bare(x), chosen, arrays) for name, x in given.items()}
@@ -115,6 +115,11 @@ def _met(who: str, name: str, x: Any, chosen: Backend, arrays: Mapping[str, Any]
     raise TypeError(
         f"{who}: all arrays must be of one library; {name} is of {library(x)}, others are of {chosen.name}."
     )
+
+
+def _may_be_array(x: Any) -> bool:
+    """False of None and of numbers, which a compiler may know as symbols only: they cannot be asked for a dtype."""
+    return x is not None and not _is_number(x)
 
 
 def _is_number(x: Any) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from arrayopt_conformance.harness.compiled import fresh
 from arrayopt_conformance.libraries import Library, double, has, libraries
 from projection_cases import CASES, NORMAL, Case, Vector, cut, gradient_of, joined, points
 
@@ -242,9 +243,19 @@ def test_derivatives_in_torch(case: Case, how: str) -> None:
             found = torch.func.grad(seen)(torch.tensor(x))
         else:
             given = torch.tensor(x, requires_grad=True)
-            run = libraries()["torch"].modes["compile"](seen) if how == "compile" else seen
+            run = fresh(libraries()["torch"])(seen) if how == "compile" else seen
             (found,) = torch.autograd.grad(run(given), given)
         np.testing.assert_allclose(found, gradient_of(case, x, cotangent.numpy()), rtol=1e-6, atol=1e-6)
+
+
+@needs_torch
+def test_a_number_that_changes_between_compiled_calls() -> None:
+    """From the second value on it is a symbol to the compiler."""
+    import torch
+
+    compiled = fresh(libraries()["torch"])(projections.projection_l2_ball)
+    for scale in (0.5, 0.75, 2.0, 20.0):
+        np.testing.assert_allclose(torch.linalg.norm(compiled(torch.ones(9), scale)), min(scale, 3), rtol=1e-6)
 
 
 # -- the ends of the range ---------------------------------------------------------------------------------------

@@ -592,7 +592,7 @@ def test_an_attack_in_torch() -> None:
     import torch
 
     model, _, x, _ = two_networks()
-    labels = model(x).argmax(1).detach()
+    labels = model.requires_grad_(False)(x).argmax(1)
     change, optimizer = torch.zeros_like(x), arrayopt.sgd(arrayopt.constant_schedule(1.0))
     state = optimizer.init(change)
 
