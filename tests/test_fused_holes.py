@@ -353,9 +353,10 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> OnHost:
     return emulate("numpy", monkeypatch)
 
 
+@pytest.mark.parametrize("first", [[every], []], ids=["full", "holes"])
 @pytest.mark.parametrize("name", ["adam", "clipped, scheduled", "mean norm of each"])
 def test_emulated_another_set_of_gradients_compiles_and_keeps_nothing(
-    name: str, gpu: OnHost, monkeypatch: pytest.MonkeyPatch
+    name: str, first: list[Callable[[int], bool]], gpu: OnHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     running, asked = Running(RULES[name](), *["float32"] * 12), [0]
     backend, rng = engines._made["cuda", "numpy"].backend, np.random.default_rng(0)
@@ -365,7 +366,7 @@ def test_emulated_another_set_of_gradients_compiles_and_keeps_nothing(
         asked[0] += 1
         return whole(*args)
 
-    for keep in (every, even, odd, even):
+    for keep in (*first, even, odd, not_first, even):
         running.take(keep)
     [way] = running.step._ways.values()
     schedule: Any = vars(way)["schedule"]
@@ -377,7 +378,7 @@ def test_emulated_another_set_of_gradients_compiles_and_keeps_nothing(
         gpu.texts, gpu.launched = {}, []
         some = set(np.flatnonzero(rng.random(12) < 0.5).tolist())
         running.take(some.__contains__)
-        assert running.runs == gpu.reads == 0 and gpu.texts == {}
+        assert running.runs == gpu.reads == 0 and gpu.texts == {} and "run" in gpu.launched
         assert asked[0] <= temporaries
         assert gpu.uploads <= len(schedule.bound.stages) + 2 * launches  # tables, tasks, what becomes of their sums
         assert len(gpu.launched) <= len(schedule.bound.stages) + 2 * launches
