@@ -102,9 +102,15 @@ def test_ctc_at_the_extremes(library: Library, dtype: str) -> None:
         sure[0, :, :2] = [-1e4, 1e4]
         given[0] = library.asarray(sure, dtype)
         assert float(library.numpy(ctc_loss(*given))[0]) == pytest.approx(2e4, rel=1e-6)
+        sure[0, :, :2] = [1e4, -1e4]
+        given[0], many = library.asarray(sure, dtype), np.tile(np.asarray([[1, 2]], dtype=np.int32), (1, 5))
+        wanted = 2e5 - math.log(math.comb(40, 10))  # Optax: 1e5, of a path that begins behind the labels
+        given = [*given[:2], *on(library, many, np.zeros((1, 10)), dtype=dtype)]
+        assert float(library.numpy(ctc_loss(*given))[0]) == pytest.approx(wanted, rel=1e-6)
         often = np.tile(np.asarray([[2, 2, 2]], dtype=np.int32), (1, 6))[:, :17]
         given = on(library, sure, np.zeros((1, 40)), often, np.zeros((1, 17)), dtype=dtype)
-        assert float(library.numpy(ctc_loss(*given))[0]) > 33 * 2e4 - 100  # not 1e5: 17 labels, 16 blanks between
+        wanted = 17 * 2e4 - math.log(math.comb(40 - 16, 17))  # a repeat wants a blank between
+        assert float(library.numpy(ctc_loss(*given))[0]) == pytest.approx(wanted, rel=1e-6)
 
 
 @differentiating
