@@ -15,7 +15,7 @@ the l1-ball for learning in high dimensions, figure 1.
 
 from __future__ import annotations
 
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 from arrayopt.dispatch import backend, namespace
 from arrayopt.numerics import at_least, where
@@ -84,10 +84,10 @@ def _shifted(x: Array, scale: Scalar) -> _Shifted:
 
 def _sorted_out(x: Array) -> tuple[Array, Array]:
     """The last entry above the threshold, and by how much it is; of rows whose greatest entry is 0, for s = 1."""
-    xp, wide = namespace(x), backend(x).wide()
+    xp: Any = namespace(x)
+    wide, sums = backend(x).wide(), backend(x).cumulative_sum
     u = xp.sort(x, axis=-1, descending=True)
-    sums = backend(x).cumulative_sum
-    rank = sums(xp.ones_like(x), wide)
+    rank: Any = sums(xp.ones_like(x), wide)
     steps = rank[..., :-1] * (u[..., :-1] - u[..., 1:])
     above = xp.astype(sums(steps, wide, True), x.dtype)
     kept = above < 1.0

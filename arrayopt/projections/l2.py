@@ -10,6 +10,9 @@ from arrayopt.projections.leaves import Leaves, check_scale, leaves
 from arrayopt.tree.structure import flatten
 from arrayopt.types import Array, Tree
 
+_NORMAL = {"float32": 2.0**-120, "float64": 2.0**-1000}
+"""Above these there is no loss of digits."""
+
 
 def projection_l2_ball(tree: Tree, scale: Any = 1) -> Tree:
     """The nearest point whose norm is at most a scale: x · scale / max(‖x‖, scale).
@@ -45,8 +48,8 @@ def projection_l2_ball(tree: Tree, scale: Any = 1) -> Tree:
     of = leaves(who, "tree", tree, scale=scale)
     norm, radius = _root_of_norm(of), _root(of.number)
     longest = of.given.xp.maximum(norm, radius)
-    share = of.given.widened(radius / where(longest > 0, longest, 1.0))  # the root of the factor: that may underflow
-    return of.promoted([x * share * share for x in of.xs])
+    first, second = _factors(of, radius / where(longest > 0, longest, 1.0))
+    return of.promoted([x * first * second for x in of.xs])
 
 
 def projection_l2_sphere(tree: Tree, scale: Any = 1) -> Tree:
@@ -80,6 +83,13 @@ def projection_l2_sphere(tree: Tree, scale: Any = 1) -> Tree:
     divisor = where(norm > 0, norm, 1.0)
     equal = 1 / math.sqrt(max(sum([math.prod(x.shape) for x in of.xs]), 1))
     return of.promoted([where(norm <= 0, equal, x / divisor / divisor) * of.number for x in of.xs])
+
+
+def _factors(of: Leaves, root: Array) -> tuple[Array, Array]:
+    """Two numbers whose product is the square of a root: it and 1, or the root twice where it would underflow."""
+    whole = root * root
+    is_in_range = whole > _NORMAL[of.given.wide]
+    return of.given.widened(where(is_in_range, whole, root)), of.given.widened(where(is_in_range, 1.0, root))
 
 
 def _root_of_norm(of: Leaves) -> Array:
