@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, cast
 
-from arrayopt.losses.parts import Axis, of_bools, places, same_shape, selected, total
+from arrayopt.losses.parts import Axis, direction, of_bools, places, same_shape, selected, total
 from arrayopt.operands import Operands, operands
 from arrayopt.types import Array
 
@@ -203,11 +203,7 @@ def cosine_distance(
 def _cosine(who: str, a: Any, b: Any, epsilon: Any, axis: Axis, where: Any) -> tuple[Operands, Array]:
     given = operands(who, {"predictions": a, "targets": b}, {"where": where}, {"epsilon": epsilon})
     x, y, mask, least = given.values
-    xp, mask = given.xp, of_bools(who, mask)
+    mask = of_bools(who, mask)
     places(who, axis, x.ndim)
-
-    def unit(v: Array) -> Array:
-        v = selected(xp, mask, v)
-        return v / xp.sqrt(xp.maximum(xp.sum(v * v, axis=axis, keepdims=True, dtype=v.dtype), least))
-
-    return given, total(given, unit(x) * unit(y), axis)
+    a, b = [direction(given, selected(given.xp, mask, v), axis, least).unit for v in (x, y)]
+    return given, total(given, a * b, axis)

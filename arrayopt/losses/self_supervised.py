@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from arrayopt import dtypes
-from arrayopt.losses.parts import filled, places, total
+from arrayopt.losses.parts import direction, filled, places, total
 from arrayopt.operands import Operands, operands
 from arrayopt.types import Array
 
@@ -61,7 +61,7 @@ def ntxent(embeddings: Any, labels: Any, temperature: Any = 0.07) -> Array:
 
 def _similarities(given: Operands, x: Any) -> Array:
     least = given.xp.full_like(x[:, :1], dtypes.epsilon(given.dtype))
-    unit = x / given.xp.sqrt(given.xp.maximum(given.xp.sum(x * x, axis=-1, keepdims=True, dtype=x.dtype), least))
+    unit = direction(given, x, -1, least).unit
     return given.backend.matmul(unit, given.xp.permute_dims(unit, (1, 0)))
 
 

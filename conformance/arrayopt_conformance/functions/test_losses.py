@@ -117,6 +117,17 @@ def test_zero_times_the_logarithm_of_zero_is_zero(library: Library) -> None:
             assert found is None or np.all(np.isfinite(found)), f"{f} by {by}: {found}"
 
 
+@pytest.mark.parametrize("scale", [1e-30, 1e-12, 1e12, 1e30])
+def test_the_length_of_vectors_does_not_matter(library: Library, scale: float) -> None:
+    x, y, small = given(library, [[3.0 * scale, 4.0 * scale]], [[1.0, 0.0]], [[3.0, 4.0]])
+    assert np.allclose(host(losses.cosine_similarity(x, y)), 0.6)
+    assert np.allclose(host(losses.cosine_distance(y, x, epsilon=1e-8 * min(scale, 1) ** 2)), 0.4)
+    found, wanted = [slope(lambda v: losses.cosine_similarity(v, y), library, v) for v in (x, small)]
+    assert found is None or np.allclose(found * scale, wanted, rtol=1e-5)
+    _, gradient = losses.value_and_grad(losses.cosine_similarity)(x, y)
+    assert np.allclose(host(gradient) * scale, [[0.128, -0.096]], rtol=1e-5)
+
+
 def test_nan_is_not_hidden(library: Library) -> None:
     (x,) = given(library, [[math.nan, 0.0]])
     hot, at = given(library, [[1.0, 0.0]], [0])
