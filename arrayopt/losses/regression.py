@@ -121,8 +121,8 @@ def log_cosh(predictions: Any, targets: Any = None) -> Array:
 
     Example:
       >>> import arrayopt, numpy as np
-      >>> arrayopt.log_cosh(np.asarray([1e-6, 1000.0])).tolist()
-      [5e-13, 999.3068528194401]
+      >>> arrayopt.log_cosh(np.asarray([0.1, 1000.0])).round(6)
+      array([4.99200000e-03, 9.99306853e+02])
 
     Source:
       P. Chen, G. Chen, S. Zhang, 2019: Log Hyperbolic Cosine Loss Improves Variational Auto-Encoder,

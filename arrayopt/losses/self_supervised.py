@@ -33,7 +33,7 @@ def ntxent(embeddings: Any, labels: Any, temperature: Any = 0.07) -> Array:
       >>> import arrayopt, numpy as np
       >>> embeddings = np.asarray([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0], [0.1, 1.0]])
       >>> arrayopt.ntxent(embeddings, np.asarray([0, 0, 1, 1]), temperature=0.5).round(4)
-      np.float64(0.2576)
+      np.float64(0.2899)
 
     Source:
       T. Chen, S. Kornblith, M. Norouzi, G. Hinton, 2020: A Simple Framework for Contrastive Learning of Visual
