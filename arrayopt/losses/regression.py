@@ -10,7 +10,7 @@ from arrayopt.operands import Operands, operands
 from arrayopt.types import Array
 
 
-def squared_error(predictions: Any, targets: Any = None) -> Array:
+def squared_error(predictions: Any, targets: Any = None) -> Any:
     """The square of the error, (y − t)², entry by entry.
 
     Args:
@@ -37,7 +37,7 @@ def squared_error(predictions: Any, targets: Any = None) -> Array:
     return given.rounded(error * error)
 
 
-def l2_loss(predictions: Any, targets: Any = None) -> Array:
+def l2_loss(predictions: Any, targets: Any = None) -> Any:
     """Half the square of the error, ½ (y − t)², entry by entry; its derivative is the error.
 
     Args:
@@ -64,7 +64,7 @@ def l2_loss(predictions: Any, targets: Any = None) -> Array:
     return given.rounded(0.5 * (error * error))
 
 
-def error_of(who: str, given: Operands, broadcast: bool = False) -> Array:
+def error_of(who: str, given: Operands, broadcast: bool = False) -> Any:
     """Predictions less targets."""
     y, t = given.values[:2]
     if t is not None and not broadcast:
@@ -72,7 +72,7 @@ def error_of(who: str, given: Operands, broadcast: bool = False) -> Array:
     return cast(Array, y if t is None else y - given.widened(t))
 
 
-def huber_loss(predictions: Any, targets: Any = None, *, delta: Any = 1.0) -> Array:
+def huber_loss(predictions: Any, targets: Any = None, *, delta: Any = 1.0) -> Any:
     """Quadratic near zero, linear far from it: ½ e² for |e| ≤ δ, δ (|e| − ½ δ) beyond; e = y − t.
 
     Its derivative is the error clipped to [−δ, δ].
@@ -102,7 +102,7 @@ def huber_loss(predictions: Any, targets: Any = None, *, delta: Any = 1.0) -> Ar
     return given.rounded(0.5 * (near * near) + d * (size - near))
 
 
-def log_cosh(predictions: Any, targets: Any = None) -> Array:
+def log_cosh(predictions: Any, targets: Any = None) -> Any:
     """The logarithm of the hyperbolic cosine of the error, log cosh(y − t), entry by entry.
 
     Near ½ e² for small errors and |e| − log 2 for large ones, and smooth everywhere. It is computed as
@@ -140,7 +140,7 @@ def log_cosh(predictions: Any, targets: Any = None) -> Array:
 
 def cosine_similarity(
     predictions: Any, targets: Any, *, epsilon: Any = 0.0, axis: Axis = -1, where: Any = None
-) -> Array:
+) -> Any:
     """The cosine of the angle between vectors, Σ a b / (|a| |b|) with |a|² = max(Σ a², ε).
 
     Args:
@@ -169,9 +169,7 @@ def cosine_similarity(
     return given.rounded(found)
 
 
-def cosine_distance(
-    predictions: Any, targets: Any, *, epsilon: Any = 0.0, axis: Axis = -1, where: Any = None
-) -> Array:
+def cosine_distance(predictions: Any, targets: Any, *, epsilon: Any = 0.0, axis: Axis = -1, where: Any = None) -> Any:
     """One minus the `cosine_similarity` of vectors: 0 for one direction, 2 for opposite ones.
 
     Args:

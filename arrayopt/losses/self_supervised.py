@@ -11,7 +11,7 @@ from arrayopt.operands import Operands, operands
 from arrayopt.types import Array
 
 
-def ntxent(embeddings: Any, labels: Any, temperature: Any = 0.07) -> Array:
+def ntxent(embeddings: Any, labels: Any, temperature: Any = 0.07) -> Any:
     """The normalized, temperature-scaled cross entropy of pairs of a batch, in the mean over positive pairs.
 
     A pair i ≠ j of equal labels costs log(e^(sᵢⱼ) + Σ e^(sᵢₖ)) − sᵢⱼ, the sum over k of other labels, where s is the
@@ -78,7 +78,7 @@ def triplet_margin_loss(
     norm_degree: Any = 2,
     margin: Any = 1.0,
     eps: Any = 1e-6,
-) -> Array:
+) -> Any:
     """How much nearer an anchor a should be to its positive p than to its negative n: max(0, d(a, p) − d(a, n) + m).
 
     The distance is d(a, b) = (Σ (a − b)^k + ε)^(1/k).
