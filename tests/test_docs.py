@@ -43,6 +43,15 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     assert (tmp_path / "contributing.html").exists()
 
 
+def test_the_curves_are_those_of_the_losses() -> None:
+    spec = importlib.util.spec_from_file_location("curves", DOCS / "curves.py")
+    assert spec is not None and spec.loader is not None
+    curves = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(curves)
+    for file, text in curves.pictures().items():
+        assert file.read_text(encoding="utf-8") == text, f"python docs/curves.py draws another {file.name}"
+
+
 # -- the reference -------------------------------------------------------------------------------------------
 
 

@@ -10,7 +10,7 @@ from arrayopt.operands import Operands, operands
 from arrayopt.types import Array
 
 
-def softmax_cross_entropy(logits: Any, labels: Any, axis: Axis = -1, where: Any = None) -> Array:
+def softmax_cross_entropy(logits: Any, labels: Any, axis: Axis = -1, where: Any = None) -> Any:
     """The cross entropy −Σ y log softmax(x) of labels y that are chances, such as one-hot rows.
 
     Args:
@@ -51,7 +51,7 @@ def _cross_entropy(given: Operands, x: Array, y: Array, axis: Axis, mask: Any) -
 
 def softmax_cross_entropy_with_integer_labels(
     logits: Any, labels: Any, axis: int | tuple[int, ...] = -1, where: Any = None
-) -> Array:
+) -> Any:
     """The cross entropy log Σ eˣ − x[y] of labels y that are numbers of classes.
 
     Args:
@@ -114,7 +114,7 @@ def classes_last(who: str, given: Operands, axis: Any) -> tuple[Any, Any, Any]:
 
 def poly_loss_cross_entropy(
     logits: Any, labels: Any, *, epsilon: Any = 2.0, axis: Axis = -1, where: Any = None
-) -> Array:
+) -> Any:
     """The cross entropy and a term that is linear in the chances p = softmax(x): −Σ y log p + ε Σ y (1 − p).
 
     Args:
@@ -151,7 +151,7 @@ def poly_loss_cross_entropy(
     return given.rounded(_cross_entropy(given, x, y, axis, mask) + weight * linear)
 
 
-def sigmoid_binary_cross_entropy(logits: Any, labels: Any) -> Array:
+def sigmoid_binary_cross_entropy(logits: Any, labels: Any) -> Any:
     """The cross entropy −y log σ(x) − (1 − y) log(1 − σ(x)) of yes or no, entry by entry.
 
     It is computed as x ([x ≥ 0] − y) + log(1 + e^(−|x|)), which neither overflows nor cancels.
@@ -168,8 +168,8 @@ def sigmoid_binary_cross_entropy(logits: Any, labels: Any) -> Array:
 
     Example:
       >>> import arrayopt, numpy as np
-      >>> arrayopt.sigmoid_binary_cross_entropy(np.asarray([0.0, 1e4, -1e4]), np.asarray([1, 1, 1])).round(3)
-      array([6.931e-01, 0.000e+00, 1.000e+04])
+      >>> arrayopt.sigmoid_binary_cross_entropy(np.asarray([0.0, 1e4, -1e4]), np.asarray([1, 1, 1])).tolist()
+      [0.6931471805599453, 0.0, 10000.0]
 
     Source:
       I. Goodfellow, Y. Bengio, A. Courville, 2016: Deep Learning, section 6.2.2.2.
@@ -184,7 +184,7 @@ def _binary(given: Operands, x: Array, y: Array) -> Array:
     return x * (is_positive - y) + given.xp.log1p(given.xp.exp(x * (1 - 2 * is_positive)))
 
 
-def sigmoid_focal_loss(logits: Any, labels: Any, *, alpha: Any = None, gamma: Any = 2.0) -> Array:
+def sigmoid_focal_loss(logits: Any, labels: Any, *, alpha: Any = None, gamma: Any = 2.0) -> Any:
     """The binary cross entropy, weighed down where the answer is right already: −α (1 − p)^γ log p, entry by entry.
 
     Here p is the chance of the label: σ(x) if it is 1, 1 − σ(x) if it is 0. The weight is computed from logarithms,

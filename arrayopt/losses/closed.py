@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from arrayopt.losses import classification, margins, regression
-from arrayopt.losses.parts import Axis, filled, mask_like, of_bools, places, selected
+from arrayopt.losses.parts import Axis, direction, filled, mask_like, of_bools, places, selected
 from arrayopt.operands import Operands, operands
 from arrayopt.special import steps
 from arrayopt.types import Array
@@ -47,13 +47,9 @@ def cosine_similarity(
     given = operands(WHO, floating, {"where": where}, {"epsilon": epsilon})
     a, b, mask, least = given.values
     xp, mask = given.xp, of_bools(WHO, mask)
-    a, b = selected(xp, mask, a), selected(xp, mask, b)
-    squares = [xp.sum(v * v, axis=axis, keepdims=True, dtype=v.dtype) for v in (a, b)]
-    size, other = [xp.sqrt(xp.maximum(square, least)) for square in squares]
-    a, b = a / size, b / other
-    turning = xp.sum(a * b, axis=axis, keepdims=True, dtype=a.dtype) * a
-    is_long: Any = squares[0] >= least
-    return given, selected(xp, mask, (b - selected(xp, is_long, turning)) / size)
+    one, other = [direction(given, selected(xp, mask, v), axis, least) for v in (a, b)]
+    turning = xp.sum(one.unit * other.unit, axis=axis, keepdims=True, dtype=a.dtype) * one.unit
+    return given, selected(xp, mask, (other.unit - selected(xp, one.is_long, turning)) * one.per_length)
 
 
 def cosine_distance(predictions: Any, targets: Any, **rest: Any) -> Slope:

@@ -11,7 +11,7 @@ from arrayopt.operands import Operands, operands
 from arrayopt.types import Array
 
 
-def kl_divergence(log_predictions: Any, targets: Any, axis: Axis = -1, where: Any = None) -> Array:
+def kl_divergence(log_predictions: Any, targets: Any, axis: Axis = -1, where: Any = None) -> Any:
     """The divergence Σ p (log p − log q) of predictions q from targets p, where 0 log 0 = 0.
 
     Args:
@@ -39,7 +39,7 @@ def kl_divergence(log_predictions: Any, targets: Any, axis: Axis = -1, where: An
     return given.rounded(_divergence(given, log_q, p, axis, mask))
 
 
-def generalized_kl_divergence(log_predictions: Any, targets: Any, axis: Axis = -1, where: Any = None) -> Array:
+def generalized_kl_divergence(log_predictions: Any, targets: Any, axis: Axis = -1, where: Any = None) -> Any:
     """The same for what need not sum to 1: Σ p (log p − log q) + Σ (q − p).
 
     Args:
@@ -68,7 +68,7 @@ def generalized_kl_divergence(log_predictions: Any, targets: Any, axis: Axis = -
     return given.rounded(_divergence(given, log_q, p, axis, mask) + surplus)
 
 
-def convex_kl_divergence(log_predictions: Any, targets: Any, axis: Axis = -1, where: Any = None) -> Array:
+def convex_kl_divergence(log_predictions: Any, targets: Any, axis: Axis = -1, where: Any = None) -> Any:
     """The former name of `generalized_kl_divergence`, with a DeprecationWarning.
 
     Args:
@@ -86,9 +86,7 @@ def convex_kl_divergence(log_predictions: Any, targets: Any, axis: Axis = -1, wh
     return generalized_kl_divergence(log_predictions, targets, axis=axis, where=where)
 
 
-def kl_divergence_with_log_targets(
-    log_predictions: Any, log_targets: Any, axis: Axis = -1, where: Any = None
-) -> Array:
+def kl_divergence_with_log_targets(log_predictions: Any, log_targets: Any, axis: Axis = -1, where: Any = None) -> Any:
     """The divergence Σ p (log p − log q) of predictions q from targets p of which the logarithms are given.
 
     Args:

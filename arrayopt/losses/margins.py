@@ -10,7 +10,7 @@ from arrayopt.special import steps
 from arrayopt.types import Array
 
 
-def hinge_loss(predictor_outputs: Any, targets: Any) -> Array:
+def hinge_loss(predictor_outputs: Any, targets: Any) -> Any:
     """The hinge max(0, 1 − s t), entry by entry.
 
     Args:
@@ -35,7 +35,7 @@ def hinge_loss(predictor_outputs: Any, targets: Any) -> Array:
     return given.rounded(_positive(given, 1 - score * target))
 
 
-def perceptron_loss(predictor_outputs: Any, targets: Any) -> Array:
+def perceptron_loss(predictor_outputs: Any, targets: Any) -> Any:
     """The loss of the perceptron, max(0, −s t), entry by entry.
 
     Args:
@@ -72,7 +72,7 @@ def _positive(given: Operands, x: Array) -> Array:
     return given.xp.maximum(x, given.widened(given.backend.number(0.0, x)))
 
 
-def multiclass_hinge_loss(scores: Any, labels: Any) -> Array:
+def multiclass_hinge_loss(scores: Any, labels: Any) -> Any:
     """The hinge of several classes, max over k of (sₖ + [k ≠ y]) less s of the label y.
 
     Args:
@@ -99,7 +99,7 @@ def multiclass_hinge_loss(scores: Any, labels: Any) -> Array:
     return _over_label(given, score, is_label, score + margin)
 
 
-def multiclass_perceptron_loss(scores: Any, labels: Any) -> Array:
+def multiclass_perceptron_loss(scores: Any, labels: Any) -> Any:
     """The loss of the perceptron of several classes, the greatest score less that of the label.
 
     Args:

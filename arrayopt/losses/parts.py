@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 from arrayopt import dtypes
 from arrayopt.answers import described
@@ -99,6 +99,37 @@ def filled(xp: Namespace, where: Any, x: Array, axis: Axis) -> Array:
 def log_softmax(given: Operands, x: Array, axis: Axis, where: Any) -> Array:
     """x − log Σ eˣ along axes, over the entries where the mask holds; 0 for the others."""
     return selected(given.xp, where, given.backend.log_softmax(filled(given.xp, where, x, axis), axis))
+
+
+class Direction(NamedTuple):
+    """Vectors brought to length 1.
+
+    Attributes:
+      unit: them; shorter where their square is below the least.
+      per_length: one over what they were divided by; along the axes there is one entry.
+      is_long: where their square is not below the least.
+    """
+
+    unit: Array
+    per_length: Array
+    is_long: Array
+
+
+_RANGES = {"float32": (2.0**-50, 2.0**50, 2.0**60, 2.0**-80), "float64": (2.0**-450, 2.0**500, 2.0**500, 2.0**-600)}
+"""Between which magnitudes squares are in range, and by what to multiply vectors that lie below or above."""
+
+
+def direction(given: Operands, x: Array, axis: Axis, least: Array) -> Direction:
+    """Vectors along axes, divided by √max(Σ x², least); right also where squares leave the range."""
+    xp, low, high, up, down = given.xp, *_RANGES[given.wide]
+    one = xp.ones_like(xp.sum(x, axis=axis, keepdims=True, dtype=x.dtype))
+    if 0 not in x.shape:
+        peak: Any = xp.max(xp.abs(x), axis=axis, keepdims=True)
+        one = xp.where(peak > high, down * one, xp.where(peak < low, up * one, one))
+    x, least = x * one, least * one * one
+    square: Any = xp.sum(x * x, axis=axis, keepdims=True, dtype=x.dtype)
+    length = xp.sqrt(xp.maximum(square, least))
+    return Direction(x / length, one / length, square >= least)
 
 
 def total(given: Operands, x: Array, axis: Axis, where: Array | None = None) -> Array:

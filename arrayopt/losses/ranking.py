@@ -38,7 +38,7 @@ def ranking_softmax_loss(
     where: Any = None,
     weights: Any = None,
     reduce_fn: Callable[..., Any] | None = mean,
-) -> Array:
+) -> Any:
     """The cross entropy −Σ y log softmax(s) of the scores s of a list, reduced over lists.
 
     Args:

@@ -25,7 +25,7 @@ def dice_loss(
     reduction: str = "mean",
     ignore_background: bool = False,
     axis: Axis = None,
-) -> Array:
+) -> Any:
     """One minus the overlap of predicted and true regions, for each class.
 
     1 − (Σ p t + s) / (Σ p t + α (Σ p − Σ p t) + β (Σ t − Σ p t) + s), the sums over places, p the chances predicted
@@ -78,7 +78,7 @@ def multiclass_generalized_dice_loss(
     smooth: Any = 1.0,
     apply_softmax: bool = True,
     ignore_background: bool = False,
-) -> Array:
+) -> Any:
     """The mean `dice_loss` over batch and classes, a class weighted by the inverse square of its frequency.
 
     The weights 1 / ((Σ t)² + 10⁻⁷) are brought to a mean of 1 over the classes.
@@ -118,7 +118,7 @@ def multiclass_generalized_dice_loss(
     return given.rounded(total(given, loss, None) / max(math.prod(loss.shape), 1))
 
 
-def binary_dice_loss(predictions: Any, targets: Any, *, smooth: Any = 1.0, apply_sigmoid: bool = True) -> Array:
+def binary_dice_loss(predictions: Any, targets: Any, *, smooth: Any = 1.0, apply_sigmoid: bool = True) -> Any:
     """The `dice_loss` of yes or no.
 
     Args:

@@ -6,12 +6,12 @@ import math
 from typing import Any
 
 from arrayopt import dtypes
-from arrayopt.losses.parts import filled, places, total
+from arrayopt.losses.parts import direction, filled, places, total
 from arrayopt.operands import Operands, operands
 from arrayopt.types import Array
 
 
-def ntxent(embeddings: Any, labels: Any, temperature: Any = 0.07) -> Array:
+def ntxent(embeddings: Any, labels: Any, temperature: Any = 0.07) -> Any:
     """The normalized, temperature-scaled cross entropy of pairs of a batch, in the mean over positive pairs.
 
     A pair i ≠ j of equal labels costs log(e^(sᵢⱼ) + Σ e^(sᵢₖ)) − sᵢⱼ, the sum over k of other labels, where s is the
@@ -33,7 +33,7 @@ def ntxent(embeddings: Any, labels: Any, temperature: Any = 0.07) -> Array:
       >>> import arrayopt, numpy as np
       >>> embeddings = np.asarray([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0], [0.1, 1.0]])
       >>> arrayopt.ntxent(embeddings, np.asarray([0, 0, 1, 1]), temperature=0.5).round(4)
-      np.float64(0.2576)
+      np.float64(0.2899)
 
     Source:
       T. Chen, S. Kornblith, M. Norouzi, G. Hinton, 2020: A Simple Framework for Contrastive Learning of Visual
@@ -61,7 +61,7 @@ def ntxent(embeddings: Any, labels: Any, temperature: Any = 0.07) -> Array:
 
 def _similarities(given: Operands, x: Any) -> Array:
     least = given.xp.full_like(x[:, :1], dtypes.epsilon(given.dtype))
-    unit = x / given.xp.sqrt(given.xp.maximum(given.xp.sum(x * x, axis=-1, keepdims=True, dtype=x.dtype), least))
+    unit = direction(given, x, -1, least).unit
     return given.backend.matmul(unit, given.xp.permute_dims(unit, (1, 0)))
 
 
@@ -78,7 +78,7 @@ def triplet_margin_loss(
     norm_degree: Any = 2,
     margin: Any = 1.0,
     eps: Any = 1e-6,
-) -> Array:
+) -> Any:
     """How much nearer an anchor a should be to its positive p than to its negative n: max(0, d(a, p) − d(a, n) + m).
 
     The distance is d(a, b) = (Σ (a − b)^k + ε)^(1/k).

@@ -7,10 +7,9 @@ from typing import Any
 
 from arrayopt.losses.parts import Axis, of_bools, places
 from arrayopt.operands import operands
-from arrayopt.types import Array
 
 
-def smooth_labels(labels: Any, alpha: Any, *, axis: Axis = -1, where: Any = None) -> Array:
+def smooth_labels(labels: Any, alpha: Any, *, axis: Axis = -1, where: Any = None) -> Any:
     """One-hot labels mixed with equal chances, (1 − α) y + α / n.
 
     Args:

@@ -15,6 +15,7 @@ import importlib
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -75,16 +76,11 @@ CROSS_ENTROPIES = {
 
 
 def _numpy(given: Data) -> Iterator[Pair]:
-    peer: Any = importlib.import_module("scipy.special").log_softmax
+    log_softmax: Any = importlib.import_module("scipy.special").log_softmax
+    peer = partial(log_softmax, given.logits, axis=-1)
     for name in list(CROSS_ENTROPIES)[:2]:
-        f, y = getattr(losses, name), getattr(given, CROSS_ENTROPIES[name])
-        yield Pair(
-            "numpy",
-            name,
-            "scipy log_softmax",
-            lambda f=f, y=y: f(given.logits, y),
-            lambda: peer(given.logits, axis=-1),
-        )
+        ours = partial(getattr(losses, name), given.logits, getattr(given, CROSS_ENTROPIES[name]))
+        yield Pair("numpy", name, "scipy log_softmax", ours, peer)
 
 
 def _jax(given: Data) -> Iterator[Pair]:
@@ -164,7 +160,8 @@ def able(library: str) -> bool:
 def main(arguments: list[str] | None = None) -> int:
     """Measures and prints what the command line asks for."""
     parser = argparse.ArgumentParser(
-        prog="python -m arrayopt_conformance.bench.losses", description=__doc__.split("\n")[0]
+        prog="python -m arrayopt_conformance.bench.losses",
+        description="Losses beside those of Optax, Torch and SciPy.",
     )
     parser.add_argument("--rows", type=int, default=10_000, help="of logits (default: %(default)s)")
     parser.add_argument("--classes", type=int, default=100, help="logits in a row (default: %(default)s)")

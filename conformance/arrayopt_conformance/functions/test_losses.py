@@ -6,6 +6,7 @@ import importlib
 import math
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ def given(library: Library, *xs: Any, dtype: str = "float32") -> list[Any]:
     return [library.asarray(x, dtype if x.dtype.kind == "f" else None) for x in arrays]
 
 
-def slope(f: Callable[..., Any], library: Library, x: Any, order: int = 1) -> Numpy | None:
+def slope(f: Callable[[Any], Any], library: Library, x: Any, order: int = 1) -> Numpy | None:
     """The derivative of the sum by an array, entry by entry; None where the library has none."""
     if library.name == "jax":
         of: Any = importlib.import_module("jax").grad
@@ -35,12 +36,24 @@ def slope(f: Callable[..., Any], library: Library, x: Any, order: int = 1) -> Nu
     else:
         return None
 
-    def derived(g: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        return of(lambda x: g(x).sum())  # type: ignore[no-any-return]
+    def derived(g: Callable[[Any], Any]) -> Any:
+        def total(x: Any) -> Any:
+            return g(x).sum()
+
+        return of(total)
 
     for _ in range(order):
         f = derived(f)
     return host(f(x))
+
+
+def of_ones(x: Any) -> Any:
+    return losses.sigmoid_binary_cross_entropy(x, 1)
+
+
+def of_first(f: Callable[..., Any], *rest: Any, **named: Any) -> Callable[[Any], Any]:
+    """A function of its first argument alone."""
+    return lambda x: f(x, *rest, **named)
 
 
 # -- the ends of the range -------------------------------------------------------------------------------------------
@@ -54,7 +67,7 @@ def test_cross_entropies_of_huge_logits(library: Library, dtype: str) -> None:
     wanted = np.asarray([0.0, 2 * HUGE, HUGE])
     for f, y in ((losses.softmax_cross_entropy, hot), (losses.softmax_cross_entropy_with_integer_labels, at)):
         assert np.allclose(host(f(x, y)), wanted, rtol=2e-3)
-        found = slope(lambda x, f=f, y=y: f(x, y), library, x)
+        found = slope(of_first(f, y), library, x)
         assert found is None or np.array_equal(found, [[0, 0, 0], [1, -1, 0], [1, 0, -1]])
 
 
@@ -78,7 +91,7 @@ def test_derivatives_of_focal_loss_are_finite(library: Library, order: int) -> N
     ("f", "curvature"),
     [
         (losses.log_cosh, 1.0),
-        (lambda x: losses.sigmoid_binary_cross_entropy(x, 1), 0.25),
+        (of_ones, 0.25),
         (losses.l2_loss, 1.0),
         (losses.squared_error, 2.0),
     ],
@@ -112,9 +125,19 @@ def test_zero_times_the_logarithm_of_zero_is_zero(library: Library) -> None:
         (losses.kl_divergence_with_log_targets, log_p),
     ):
         assert np.array_equal(host(f(q, target)), [0.0])
-        for by, at in ((0, q), (1, target)):
-            found = slope(lambda x, f=f, by=by, t=target: f(x, t) if by == 0 else f(q, x), library, at)
-            assert found is None or np.all(np.isfinite(found)), f"{f} by {by}: {found}"
+        for found in (slope(of_first(f, target), library, q), slope(partial(f, q), library, target)):
+            assert found is None or np.all(np.isfinite(found)), f"{f}: {found}"
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-12, 1e12, 1e30])
+def test_the_length_of_vectors_does_not_matter(library: Library, scale: float) -> None:
+    x, y = given(library, [[3.0 * scale, 4.0 * scale]], [[1.0, 0.0]])
+    assert np.allclose(host(losses.cosine_similarity(x, y)), 0.6)
+    assert np.allclose(host(losses.cosine_distance(y, x, epsilon=1e-8 * min(scale, 1) ** 2)), 0.4)
+    found = slope(lambda v: losses.cosine_similarity(v, y), library, x)
+    assert found is None or np.allclose(found * scale, [[0.128, -0.096]], rtol=1e-5)
+    _, gradient = losses.value_and_grad(losses.cosine_similarity)(x, y)
+    assert np.allclose(host(gradient) * scale, [[0.128, -0.096]], rtol=1e-5)
 
 
 def test_nan_is_not_hidden(library: Library) -> None:
@@ -155,7 +178,7 @@ def test_rows_without_entries_are_zero(library: Library) -> None:
     x, hot, at, none = given(library, [[1.0, 2.0]], [[1.0, 0.0]], [0], np.asarray([False]))
     for f, y in ((losses.softmax_cross_entropy, hot), (losses.softmax_cross_entropy_with_integer_labels, at)):
         assert np.array_equal(host(f(x, y, where=none)), [0.0])
-        found = slope(lambda x, f=f, y=y: f(x, y, where=none), library, x)
+        found = slope(of_first(f, y, where=none), library, x)
         assert found is None or np.array_equal(found, [[0.0, 0.0]])
     assert host(losses.ranking_softmax_loss(x, hot, where=none[:, None] & (x > 0))) == 0
 
@@ -196,6 +219,7 @@ def test_libraries_are_not_mixed(library: Library) -> None:
         losses.squared_error(x, y)
 
 
+NOTHING: Any = None
 X, INTS, HOT = np.asarray([[0.5, 1.0]]), np.asarray([[1, 2]]), np.asarray([[1.0, 0.0]])
 
 REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
@@ -223,10 +247,10 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
         r"labels must have the shape \(1",
     ),
     (
-        lambda: losses.softmax_cross_entropy_with_integer_labels(X, INTS[0], axis=None),
+        lambda: losses.softmax_cross_entropy_with_integer_labels(X, INTS[0], axis=NOTHING),
         ValueError,
         "axis must be an int",
-    ),  # type: ignore[arg-type]
+    ),
     (lambda: losses.poly_loss_cross_entropy(X, INTS), TypeError, "poly_loss_cross_entropy: labels must be floating"),
     (
         lambda: losses.sigmoid_binary_cross_entropy(INTS, X),
@@ -307,7 +331,7 @@ def test_chances_are_checked_where_they_can_be(library: Library) -> None:
         losses.dice_loss(x, hot, apply_softmax=False)
     wrap = library.modes.get("jit") or library.modes.get("compile")
     if wrap is not None:
-        wrap(lambda x: losses.dice_loss(x, hot, apply_softmax=False))(x)
+        wrap(partial(losses.dice_loss, apply_softmax=False))(x, hot)
 
 
 def test_one_class_of_chances(library: Library) -> None:
