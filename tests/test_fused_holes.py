@@ -6,12 +6,14 @@ The engine ``cuda`` is emulated: its kernels run in the host's memory.
 from __future__ import annotations
 
 import copy
+import importlib
 import shutil
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+from arrayopt_conformance.libraries import has
 from cuda_on_host import OnHost, emulate
 
 import arrayopt
@@ -417,3 +419,26 @@ def test_emulated_where_the_device_takes_nothing_for_other_gradients_nothing_is_
             for x, y in zip(running.leaves(), wanted, strict=True):
                 np.testing.assert_allclose(x, y, rtol=2e-5, atol=1e-7)
     assert failed
+
+
+@pytest.mark.skipif(not has("torch"), reason="needs torch")
+@pytest.mark.parametrize("engine", ["tiles", None])
+def test_a_tensor_that_was_left_out_may_be_differentiated_afterwards(engine: str | None) -> None:
+    torch: Any = importlib.import_module("torch")
+    step = arrayopt.fused_step(arrayopt.adam(0.1), engine)
+    params = {k: torch.ones(3, requires_grad=True) for k in "ab"}
+    state = arrayopt.adam(0.1).init(params)
+    holes: list[dict[str, Any]] = [
+        {"a": torch.ones(3), "b": torch.ones(3)}, {"a": torch.ones(3), "b": None}, {"a": None, "b": torch.ones(3)}
+    ]  # fmt: skip
+    for _ in range(3):
+        for grads in holes:
+            params, state = step(params, grads, state)
+    loss = (params["b"] ** 2).sum()  # saves b for the derivative
+    params, state = step(params, {"a": torch.ones(3), "b": None}, state)
+    loss.backward()
+    assert params["b"].grad is not None
+    loss = (params["b"] ** 2).sum()
+    params, state = step(params, {"a": None, "b": torch.ones(3)}, state)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()

@@ -471,7 +471,11 @@ class InKernels(Way):
         except Unforeseen as error:  # raised before anything was written
             self._stop(str(error))
             return self._plainly.run(given, params, grads, state, extra)
-        library.written(self._all_written(leaves))
+        written = self._all_written(leaves)
+        if missing and self._owned is not None:  # what was left out may be differentiated still
+            places = self._owned.places
+            written = [leaves[i] for i in self._written if places.get(i) not in missing]
+        library.written(written)
         if not replaced:
             return params, state
         new_params, _, new_state, _ = self.spec.unflatten([replaced.get(p, x) for p, x in enumerate(given)])
