@@ -238,6 +238,8 @@ def gradients_share(table: Table, which: int, how: int) -> None:
 @move()
 def gradient_is_donated(table: Table, which: int, how: int) -> None:
     """It is a parameter or a slot, or a view of one."""
+    if table.case.rule == "edits_state":  # which edits it then: the copies that eager updates see share nothing
+        return
     x, _ = table.array(_pick(["params", "state"], how), which + how // 8)
     _, i = table.leaf("params", which)
     views: list[Callable[[Any], Any]] = [
