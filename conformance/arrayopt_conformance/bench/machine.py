@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-_PACKAGES = ("arrayopt", "numpy", "torch", "jax", "optax", "numba", "llvmlite", "ml_dtypes")
+_PACKAGES = ("arrayopt", "numpy", "scipy", "torch", "jax", "optax", "numba", "llvmlite", "ml_dtypes")
 
 
 def described() -> dict[str, Any]:

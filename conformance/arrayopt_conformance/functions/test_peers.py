@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from typing import Any
 
 import numpy as np
@@ -73,3 +74,25 @@ def test_the_derivatives_of_torch_are_those_of_jax(name: str) -> None:
                 mine, other = gradient(case, place, torch), gradient(case, place, jax)
                 assert np.all(np.isfinite(other)), f"{case}: the derivative is {other}"
                 assert_near(mine, other, DOUBLE, f"{case}: by argument {place} the derivative ")
+
+
+SAME_PROGRAM = ("softmax_cross_entropy", "softmax_cross_entropy_with_integer_labels", "poly_loss_cross_entropy")
+
+
+def operations(case: Case) -> list[str]:
+    """The operations that XLA makes of a loss and its derivative."""
+    jax = importlib.import_module("jax")
+
+    def loss(x: Any) -> Any:
+        return case.function(x, *case.args[1:], **case.kwargs).mean()
+
+    program = jax.jit(jax.value_and_grad(loss)).lower(case.args[0]).compile().as_text()
+    return sorted(re.findall(r" = \S+ ([a-z\-]+)\(", program))
+
+
+@needs_optax
+@pytest.mark.parametrize("name", [*SAME_PROGRAM, "sigmoid_binary_cross_entropy"])
+def test_cross_entropies_are_the_programs_of_optax(name: str) -> None:
+    case = every()[f"losses.{name}"][0].on(libraries()["jax"], "float32")
+    ours, wanted = operations(case), operations(theirs(case))
+    assert ours == wanted if name in SAME_PROGRAM else len(ours) < len(wanted)
