@@ -116,6 +116,19 @@ def test_arguments_may_be_bound_before(library: Library) -> None:
     assert_same(bound(x), losses.value_and_grad(losses.huber_loss)(x, delta=0.25), "bound ")
 
 
+def test_halfway_on_the_margin_of_a_hinge(library: Library) -> None:
+    """As JAX and Torch have it."""
+    score, target = (
+        library.asarray([1.0, -0.5, 3.0], widest(library)),
+        library.asarray([1.0, -2.0, 1.0], widest(library)),
+    )
+    _, gradient = losses.value_and_grad(losses.hinge_loss)(score, target)
+    assert host(gradient).tolist() == [-0.5, 1.0, 0.0]
+    if library.name in ("jax", "torch"):
+        own = library.backend.value_and_grad(lambda x: losses.hinge_loss(x, target), score)[1]
+        assert host(own).tolist() == [-0.5, 1.0, 0.0]
+
+
 def test_python_numbers_make_numpy_arrays() -> None:
     value, gradient = losses.value_and_grad(losses.l2_loss)(3.0, 1)
     assert repr((value, gradient)) == "(array(2.), array(2.))"
