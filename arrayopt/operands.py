@@ -50,7 +50,7 @@ class Operands(NamedTuple):
 
     def widened(self, x: Array) -> Array:
         """An array of any dtype, such as labels, in the dtype to compute in."""
-        return cast(Array, _cast(self, x, self.wide))
+        return _cast(self, x, self.wide)
 
 
 def operands(

@@ -31,7 +31,7 @@ def tensors() -> list[Any]:
     return [torch.rand(3, 4) for _ in range(5)]
 
 
-class Sub(torch.Tensor):
+class Sub(torch.Tensor):  # type: ignore[misc]
     pass
 
 
