@@ -312,6 +312,47 @@ def test_a_slot_that_comes_to_lie_elsewhere_is_replaced(engine: str | None) -> N
         assert state[0]["a"].device.type == "meta"
 
 
+class Held(torch.Tensor):  # type: ignore[misc]
+    """A tensor that may mean anything."""
+
+
+@pytest.mark.parametrize("engine", [None, "numba", "tiles"])
+def test_a_rule_may_hold_what_kernels_cannot_look_at(engine: str | None) -> None:
+    held = torch.arange(3.0).as_subclass(Held)
+    tx = rule(lambda g: (g + held).as_subclass(torch.Tensor))
+    params, step = [torch.zeros(3)], arrayopt.fused_step(tx, engine)
+    state = tx.init(params)
+    for k in range(1, 4):
+        params, state = step(params, [torch.ones(3)], state)
+        assert torch.equal(params[0], -k * (torch.arange(3.0) + 1))
+    assert step.explain().engine == "eager"
+
+
+@pytest.mark.parametrize("engine", [None, "numba", "tiles"])
+def test_a_rule_that_holds_an_array_elsewhere_raises_as_eagerly(engine: str | None) -> None:
+    held = torch.ones(3, device="meta")
+    tx = rule(lambda g: g + held)
+    params, step = [torch.zeros(3)], arrayopt.fused_step(tx, engine)
+    for _ in range(3):
+        with pytest.raises(RuntimeError, match="device"):
+            step(params, [torch.ones(3)], tx.init(params))
+        assert torch.equal(params[0], torch.zeros(3))
+
+
+@pytest.mark.parametrize("engine", ["numba", "tiles"])
+def test_complex_numbers_under_a_default_of_16_bits(engine: str) -> None:
+    tx = rule(lambda g: dispatch.namespace(g).broadcast_to(dispatch.namespace(g).sum(g) / 3, (3,)))
+    params, step = [torch.zeros(3, dtype=torch.complex64)], arrayopt.fused_step(tx, engine)
+    state, grads = tx.init(params), [torch.full((3,), 1 - 1j, dtype=torch.complex64)]
+    torch.set_default_dtype(torch.bfloat16)
+    try:
+        for k in range(1, 4):
+            params, state = step(params, grads, state)
+            assert params[0].tolist() == pytest.approx([-k * (1 - 1j)] * 3)
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
 # -- subclasses ------------------------------------------------------------------------------------------------
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from arrayopt import dtypes
@@ -15,16 +15,26 @@ from arrayopt.fused.split import Component, Graph, Target, check_supported, comp
 from arrayopt.fused.traced import Traced
 
 
-def schedule(outputs: dict[int, Traced], moving: frozenset[int], places: int, tape: Sequence[Traced]) -> Schedule:
+def schedule(
+    outputs: dict[int, Traced],
+    moving: frozenset[int],
+    places: int,
+    tape: Sequence[Traced],
+    look: Callable[[Any], None] | None = None,
+) -> Schedule:
     """The schedule of a step.
 
     Args:
       outputs: what each donated place of the trees becomes.
       moving: the places of parameters and gradients.
       places: how many there are in all.
-      tape: everything that was recorded, in order.
+      tape: everything that was recorded, in order. It is worth nothing afterwards.
+      look: raises if an array that the rule holds will not do; the tape is what it was then.
     """
-    return _Lowering(outputs, moving, places, tape).schedule()
+    lowering = _Lowering(outputs, moving, places, tape)
+    for _, x in lowering.captured if look is not None else ():
+        look(x)
+    return lowering.schedule()
 
 
 Draft = tuple[list[Temporary], list[Launch], list[Run]]

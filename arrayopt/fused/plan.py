@@ -132,13 +132,16 @@ class Recording:
         found: tuple[Any, Any] = spec.unflatten([self.recorder.plainly(x) for x in leaves])
         return found
 
-    def schedule(self) -> Schedule:
+    def schedule(self, look: Callable[[Any], None] | None = None) -> Schedule:
         """The kernels that do the same.
+
+        Args:
+          look: raises NotRecordable if an array that the rule holds will not do.
 
         Raises:
           NotRecordable: there are none.
         """
-        return schedule(self.stored(), self.moving, len(self.trees.leaves), self.recorder.tape)
+        return schedule(self.stored(), self.moving, len(self.trees.leaves), self.recorder.tape, look)
 
     @property
     def moving(self) -> frozenset[int]:

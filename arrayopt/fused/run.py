@@ -433,16 +433,19 @@ class InKernels(Way):
 
     def _lowered(self, found: Recording) -> Schedule:
         """The schedule of a recorded step, its kernels compiled."""
-        assert self.library is not None
-        schedule = found.schedule()
-        for _, x in schedule.captured:
-            single = math.prod(x.shape) == 1 and self.library.is_plain_kind(x)
-            if self.library.layout(x) is None and not single:
-                raise NotRecordable(f"the rule holds a {type(x).__name__} that kernels cannot look at")
-            beside = self._devices[:1] or [kind[3] for kind in self.kinds if kind[1] is not None]
-            if self.library.devices_of([x]) != beside[:1] and not single:
-                raise NotRecordable(f"the rule holds an array on {device_of(x)}")
-        return schedule
+        return found.schedule(self._check_held)
+
+    def _check_held(self, x: Any) -> None:
+        """Raises NotRecordable if kernels cannot look at an array that the rule holds."""
+        library = self.library
+        assert library is not None
+        if math.prod(x.shape) == 1 and library.is_plain_kind(x):
+            return
+        if library.layout(x) is None:
+            raise NotRecordable(f"the rule holds a {type(x).__name__} that kernels cannot look at")
+        beside = self._devices[:1] or [kind[3] for kind in self.kinds if kind[1] is not None]
+        if library.devices_of([x]) != beside[:1]:
+            raise NotRecordable(f"the rule holds an array on {device_of(x)}")
 
     def _stop(self, why: str) -> str:
         """Has steps run eagerly from now on."""

@@ -259,7 +259,8 @@ class TorchBackend(TorchSpecial, Backend):
 
     def scalar(self, value: Any) -> Any:
         torch = self.torch
-        return torch.tensor(value, dtype=torch.float64 if isinstance(value, float) else None, device="cpu")
+        wide = {float: torch.float64, complex: torch.complex128}  # not of the default dtype, which may have 16 bits
+        return torch.tensor(value, dtype=wide.get(type(value)), device="cpu")
 
 
 def _holds(check: Callable[..., Any], xs: Sequence[Any]) -> bool:

@@ -84,7 +84,7 @@ RULES.update(
         "adafactor": lambda _: arrayopt.adafactor(0.1, min_dim_size_to_factor=2),
         "ademamix": lambda _: arrayopt.contrib.ademamix(0.1),
         "adopt": lambda _: arrayopt.contrib.adopt(0.1),
-        "clipped": lambda _: arrayopt.chain(arrayopt.clip_by_global_norm(0.5), arrayopt.adamw(0.1)),
+        "clipped": lambda _: arrayopt.chain(arrayopt.clip_by_global_norm(0.5), arrayopt.adamw(0.1, eps=0.01)),
         "block_clipped": lambda _: arrayopt.chain(arrayopt.clip_by_block_rms(0.5), arrayopt.sgd(0.1)),
         "masked": lambda _: arrayopt.chain(
             arrayopt.masked(arrayopt.trace(0.9), _matrices), arrayopt.masked(arrayopt.ema(0.9), _matrices), _down()
