@@ -344,13 +344,15 @@ def test_complex_numbers_under_a_default_of_16_bits(engine: str) -> None:
     tx = rule(lambda g: dispatch.namespace(g).broadcast_to(dispatch.namespace(g).sum(g) / 3, (3,)))
     params, step = [torch.zeros(3, dtype=torch.complex64)], arrayopt.fused_step(tx, engine)
     state, grads = tx.init(params), [torch.full((3,), 1 - 1j, dtype=torch.complex64)]
-    torch.set_default_dtype(torch.bfloat16)
-    try:
-        for k in range(1, 4):
+    for k in range(1, 6):
+        if k == 4:  # kernels are known by now; one gradient is not as they want it
+            torch.set_default_dtype(torch.bfloat16)
+            grads = [torch.full((6,), 1 - 1j, dtype=torch.complex64)[::2]]
+        try:
             params, state = step(params, grads, state)
-            assert params[0].tolist() == pytest.approx([-k * (1 - 1j)] * 3)
-    finally:
-        torch.set_default_dtype(torch.float32)
+        finally:
+            torch.set_default_dtype(torch.float32)
+        assert params[0].tolist() == pytest.approx([-k * (1 - 1j)] * 3)
 
 
 # -- subclasses ------------------------------------------------------------------------------------------------

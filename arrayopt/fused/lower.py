@@ -32,8 +32,9 @@ def schedule(
       look: raises if an array that the rule holds will not do; the tape is what it was then.
     """
     lowering = _Lowering(outputs, moving, places, tape)
-    for _, x in lowering.captured if look is not None else ():
-        look(x)
+    if look is not None:
+        for _, x in lowering.captured:
+            look(x)
     return lowering.schedule()
 
 
