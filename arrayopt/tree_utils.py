@@ -9,8 +9,7 @@ import math
 from functools import partial
 from typing import Any
 
-from arrayopt import tree
-from arrayopt.deprecated import instead
+from arrayopt import deprecated, tree
 
 tree_add = tree.add
 tree_add_scale = tree.add_scale
@@ -55,4 +54,4 @@ _OLD: dict[str, tuple[Any, str]] = {
 
 
 def __getattr__(name: str) -> Any:
-    return instead(__name__, name, _OLD)
+    return deprecated.instead(__name__, name, _OLD)
