@@ -114,5 +114,19 @@ Schedule: TypeAlias = Callable[[Any], Any]
 
 ScalarOrSchedule: TypeAlias = float | Array | Schedule
 
+
+
+class Transform(Protocol):
+    """What optimizers are made of, arrayopt's or Optax's: the type of an argument that is one.
+
+    By it, also within a sequence, a mapping or the result of a function, the conformance suite knows a wrapper.
+    """
+
+    @property
+    def init(self) -> Callable[[Params], OptState]: ...
+    @property
+    def update(self) -> Callable[..., tuple[Updates, OptState]]: ...
+
+
 MaskOrFn: TypeAlias = Tree | Callable[[Params], Tree] | None
 """A tree of bools, a prefix of one, or a function from the parameters to one."""

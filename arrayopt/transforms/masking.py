@@ -11,7 +11,7 @@ from arrayopt.dispatch import is_array
 from arrayopt.states import known
 from arrayopt.tree.align import subtrees
 from arrayopt.tree.structure import flatten
-from arrayopt.types import MaskOrFn, Params, Tree, Updates
+from arrayopt.types import MaskOrFn, Params, Transform, Tree, Updates
 
 
 class MaskedNode(NamedTuple):
@@ -26,7 +26,7 @@ class MaskedState(NamedTuple):
 
 @by_call
 def masked(
-    inner: Any, mask: MaskOrFn, *, mask_compatible_extra_args: bool = False
+    inner: Transform, mask: MaskOrFn, *, mask_compatible_extra_args: bool = False
 ) -> GradientTransformationExtraArgs:
     """Applies a transform where the mask is True; elsewhere the updates pass through unchanged.
 
@@ -52,6 +52,7 @@ def masked(
       >>> tx.update(g, tx.init(g))[0]
       {'w': array([-1., -1.]), 'b': array([1.])}
     """
+    checks.flag("mask_compatible_extra_args", mask_compatible_extra_args)
     who, tx = checks.speaker(), with_extra_args_support(checks.transform("inner", inner))
     is_function = _is_function(mask)  # asked once: torch.compile cannot trace the question
     given: Any = mask if is_function else _with_plain_flags(mask)

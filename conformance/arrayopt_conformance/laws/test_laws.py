@@ -13,7 +13,7 @@ from arrayopt_conformance.laws import Law, laws
 from arrayopt_conformance.laws.recipe import Recipe
 from arrayopt_conformance.libraries import Library, libraries
 from arrayopt_conformance.oracles import Backwards, Matrices
-from arrayopt_conformance.rules import Rule
+from arrayopt_conformance.rules import Rule, arguments
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -29,14 +29,14 @@ QUICK = ("numpy", "torch")  # JAX compiles every operation of every shape, array
 
 def recipes(rule: Rule, law: Law, library: Library) -> Iterator[tuple[str, Recipe]]:
     """The rule with the arguments of each case; where that takes long, of the first and the last, which has most."""
-    cases = list(rule.cases.items())
+    cases = list(rule.oracle.CASES.items())
     whole = library.name in QUICK and not law.dear
     for name, case in cases if whole else cases[:: len(cases) - 1 or 1]:
-        arguments = {key: _at_hand(value, library) for key, value in case.items()}
-        yield name, Recipe(rule.make, arguments, rule.name, getattr(rule.oracle, "REACH", None))
+        given = arguments(case, partial(_at_hand, library))
+        yield name, Recipe(rule.make, given, rule.speakers(name), rule.reach(name))
 
 
-def _at_hand(value: Any, library: Library) -> Any:
+def _at_hand(library: Library, value: Any) -> Any:
     """An argument: in JAX without float64, float32 for it; and a mask for every kind of tree, not only some."""
     if isinstance(value, Matrices):
         return partial(_of_rank, value.ndim)

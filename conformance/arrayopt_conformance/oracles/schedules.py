@@ -225,6 +225,3 @@ def function(schedule: Schedule) -> Callable[[int], float]:
     return partial(SCHEDULES[schedule.name], **kwargs)
 
 
-def plain(case: dict[str, Any]) -> dict[str, Any]:
-    """the arguments of a case, with every marked schedule as a function of k"""
-    return {key: function(value) if isinstance(value, Schedule) else value for key, value in case.items()}
