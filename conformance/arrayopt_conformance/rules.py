@@ -37,6 +37,11 @@ class Rule(NamedTuple):
         return self.name
 
     @property
+    def public(self) -> Any:
+        """The function or class itself."""
+        return public(self.name)
+
+    @property
     def cases(self) -> dict[str, dict[str, Any]]:
         """Named sets of arguments, schedules and inner transforms made."""
         return {name: arguments(case) for name, case in self.oracle.CASES.items()}

@@ -29,11 +29,16 @@ QUICK = ("numpy", "torch")  # JAX compiles every operation of every shape, array
 
 def recipes(rule: Rule, law: Law, library: Library) -> Iterator[tuple[str, Recipe]]:
     """The rule with the arguments of each case; where that takes long, of the first and the last, which has most."""
-    cases = list(rule.oracle.CASES.items())
+    cases = list(rule.oracle.CASES)
     whole = library.name in QUICK and not law.dear
-    for name, case in cases if whole else cases[:: len(cases) - 1 or 1]:
-        given = arguments(case, partial(_at_hand, library))
-        yield name, Recipe(rule.make, given, rule.speakers(name), rule.reach(name))
+    for name in cases if whole else cases[:: len(cases) - 1 or 1]:
+        yield name, recipe(rule, name, library)
+
+
+def recipe(rule: Rule, case: str, library: Library) -> Recipe:
+    """The rule with the arguments of a case."""
+    given = arguments(rule.oracle.CASES[case], partial(_at_hand, library))
+    return Recipe(rule.make, given, rule.speakers(case), rule.reach(case))
 
 
 def _at_hand(library: Library, value: Any) -> Any:
