@@ -115,7 +115,6 @@ Schedule: TypeAlias = Callable[[Any], Any]
 ScalarOrSchedule: TypeAlias = float | Array | Schedule
 
 
-
 class Transform(Protocol):
     """What optimizers are made of, arrayopt's or Optax's: the type of an argument that is one.
 

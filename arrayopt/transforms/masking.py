@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 from arrayopt import checks, dtypes
 from arrayopt.base import GradientTransformationExtraArgs, with_extra_args_support
 from arrayopt.calls import by_call
-from arrayopt.dispatch import is_array
+from arrayopt.dispatch import backend, is_array, same_library
+from arrayopt.mixed import Meeting
 from arrayopt.states import known
 from arrayopt.tree.align import subtrees
 from arrayopt.tree.structure import flatten
-from arrayopt.types import MaskOrFn, Params, Transform, Tree, Updates
+from arrayopt.types import MaskOrFn, OptState, Params, Transform, Tree, Updates
 
 
 class MaskedNode(NamedTuple):
@@ -61,7 +62,9 @@ def masked(
         return given(params) if is_function else given
 
     def init(params: Params) -> MaskedState:
-        return MaskedState(tx.init(_hidden(who, made_for(params), params)))
+        seen = _hidden(who, made_for(params), params)
+        state = tx.init(seen)
+        return MaskedState(state if flatten(seen)[0] else _at_home(state, params))
 
     def update(
         updates: Updates, state: MaskedState, params: Params = None, **extra_args: Any
@@ -89,6 +92,15 @@ def _with_plain_flags(mask: Tree) -> Tree:
     """The mask with bools where it has 0-d arrays of them; their values are known here and not in ``update``."""
     flags, spec = flatten(mask)
     return spec.unflatten([bool(flag) if _is_flag_array(flag) else flag for flag in flags])
+
+
+def _at_home(state: OptState, params: Params) -> OptState:
+    """The state with counters of the parameters' library, where they were made in sight of no array."""
+    like = Meeting(flatten(params)[0]).like
+    leaves, spec = flatten(state)
+    return spec.unflatten(
+        [x if like is None or same_library(x, like) else backend(like).counter(like) for x in leaves]
+    )
 
 
 def _hidden(who: str, mask: Tree, tree: Tree) -> Tree:

@@ -56,36 +56,35 @@ def _is_class_of_makers(kind: type[Any]) -> bool:
     return hasattr(kind, _MADE_BY) or (inspect.isfunction(called) and makes_transforms(called))
 
 
-def star_of(make: Callable[..., Any]) -> str | None:
+def _star_of(make: Callable[..., Any]) -> str | None:
     """The name of ``*args``, if it has such."""
     parameters = inspect.signature(make).parameters.values()
     return next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), None)
 
 
-def by_name(make: Callable[..., Any], star: str | None = None) -> Callable[..., Any]:
+def by_name(make: Callable[..., Any], ours: Callable[..., Any] | None = None) -> Callable[..., Any]:
     """A function from keyword arguments to a transform; ``make`` itself if it is one.
 
-    ``*transforms`` are given as a list, by their name or that which ``star`` gives them instead; of what answers with a function, or with an object that has
+    ``*transforms`` are given as a list by their name, in ``ours`` if it stands for that; of what answers with a function, or with an object that has
     ``gradient_transformation``, the transform is made, with the arguments that are not its own.
     """
-    signature = inspect.signature(make)
+    ours = ours or make
+    signature, star = inspect.signature(make), _star_of(ours)
     parameters = signature.parameters.values()
-    starred = star_of(make)
-    star = star or starred
-    if starred is None and not inspect.isclass(make) and not _answers_with_a_function(make):
+    if star is None and not inspect.isclass(ours) and not _answers_with_a_function(ours):
         return make
 
     @functools.wraps(make, updated=())
     def made(**kwargs: Any) -> Any:
         given: list[Any] = kwargs.pop(star, []) if star else []
-        before = [kwargs.pop(p.name) for p in parameters if starred and p.kind is p.POSITIONAL_OR_KEYWORD]
+        before = [kwargs.pop(p.name) for p in parameters if star and p.kind is p.POSITIONAL_OR_KEYWORD]
         own = {name: kwargs.pop(name) for name in [*kwargs] if name in signature.parameters}
         found = make(*before, *given, **own)
         if hasattr(found, _MADE_BY):
             return getattr(found, _MADE_BY)()
         return found if hasattr(found, "update") else found(**kwargs)
 
-    named = [p.replace(name=str(star), kind=p.KEYWORD_ONLY) if p.name == starred else p for p in parameters]
+    named = [p.replace(name=str(star), kind=p.KEYWORD_ONLY) if p.kind is p.VAR_POSITIONAL else p for p in parameters]
     vars(made)["__signature__"] = signature.replace(parameters=sorted(named, key=lambda p: p.kind))
     return made
 

@@ -32,6 +32,7 @@ class Rule(NamedTuple):
     name: str
     make: Callable[..., Any]  # of keyword arguments
     oracle: Any  # the oracle module, or None
+    wraps: bool = False  # whether it is a combinator
 
     def __str__(self) -> str:
         return self.name
@@ -107,7 +108,7 @@ def rules() -> list[Rule]:
 def combinators() -> list[Rule]:
     """Every function or class that makes a transform of transforms."""
     found = [(name, make) for name, make in sorted(_factories()) if takes_transforms(make)]
-    return [Rule(name, by_name(make), oracle_of(name)) for name, make in found]
+    return [Rule(name, by_name(make), oracle_of(name), True) for name, make in found]
 
 
 def everybody() -> list[Rule]:

@@ -29,8 +29,8 @@ def oracle(
 
 REACH = "elementwise"
 CASES: Cases = {
-    "matrices": {"inner": Inner("adam", learning_rate=0.1), "mask": Matrices()},
-    "none": {"inner": Inner("trace", decay=0.9), "mask": False},
+    "matrices": {"inner": Inner("adamw", learning_rate=0.1, b1=0.8), "mask": Matrices()},
+    "none": {"inner": Inner("scale_by_adam"), "mask": False},
     "all": {"inner": Inner("trace", decay=0.9), "mask": True},
     "nested": {"inner": Inner("masked", inner=Inner("trace", decay=0.9), mask=Matrices(3)), "mask": Matrices()},
     "everything": {

@@ -223,5 +223,3 @@ def function(schedule: Schedule) -> Callable[[int], float]:
     if schedule.name == "join_schedules":
         kwargs["schedules"] = [function(part) for part in kwargs["schedules"]]
     return partial(SCHEDULES[schedule.name], **kwargs)
-
-

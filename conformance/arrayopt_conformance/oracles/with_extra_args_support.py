@@ -11,4 +11,7 @@ def oracle(ps: Leaves, gradients: Iterable[Leaves], *, tx: Link) -> Iterator[Lea
 
 
 REACH = "elementwise"
-CASES: Cases = {"without": {"tx": Inner("trace", decay=0.9)}, "with": {"tx": Inner("adam", learning_rate=0.1)}}
+CASES: Cases = {
+    "without": {"tx": Inner("trace", decay=0.9)},
+    "with": {"tx": Inner("sgd", learning_rate=0.1, momentum=0.9)},
+}

@@ -91,7 +91,9 @@ def a_prefix_a_function_and_flags_of_arrays_are_masks(masked: Masked, inner: Rec
     whole = {"enc": [True, {"x": True}], "dec": False}
     short, long = masked(inner(), {"enc": True, "dec": False}), masked(inner(), whole)
     for tx, other in ((short, long), (long, short)):
-        assert_same(tx.update(branch, tx.init(branch), branch), other.update(branch, other.init(branch), branch), "of ")
+        assert_same(
+            tx.update(branch, tx.init(branch), branch), other.update(branch, other.init(branch), branch), "of "
+        )
 
 
 def a_function_is_asked_again_without_parameters(masked: Masked, inner: Recipe, library: Library) -> None:
@@ -113,7 +115,10 @@ def a_function_is_asked_again_without_parameters(masked: Masked, inner: Recipe, 
 def a_hidden_subtree_may_be_one_none(masked: Masked, inner: Recipe, library: Library) -> None:
     """And one within the mask passes through as without it."""
     params, (gs, *_) = given(library)
-    branch, days = {"in": {"a": params["w"]}, "out": {"b": params["w"]}}, {"in": {"a": gs["w"]}, "out": {"b": gs["w"]}}
+    branch, days = (
+        {"in": {"a": params["w"]}, "out": {"b": params["w"]}},
+        {"in": {"a": gs["w"]}, "out": {"b": gs["w"]}},
+    )
     tx = masked(inner(), {"in": True, "out": False})
     state = tx.init(branch)
     us, _ = tx.update({**days, "out": None}, state, branch)
@@ -122,7 +127,9 @@ def a_hidden_subtree_may_be_one_none(masked: Masked, inner: Recipe, library: Lib
     us, new = tx.update({**days, "in": None}, state, branch)
     assert us["in"] in (None, {"a": None})
     assert us["out"]["b"] is gs["w"]
-    assert [x for x in leaves(new) if x[2]] == [x for x in leaves(state) if x[2]], "without a gradient, the state changes"
+    assert [x for x in leaves(new) if x[2]] == [x for x in leaves(state) if x[2]], (
+        "without a gradient, the state changes"
+    )
 
 
 def extra_arguments_are_masked_if_that_is_asked_for(masked: Masked, inner: Recipe, library: Library) -> None:

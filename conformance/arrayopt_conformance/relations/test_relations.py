@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from arrayopt_conformance.laws.test_laws import recipe
+from arrayopt_conformance.laws.cases import recipe
 from arrayopt_conformance.libraries import Library
 from arrayopt_conformance.relations import Relation, relations
 from arrayopt_conformance.rules import combinators, everybody

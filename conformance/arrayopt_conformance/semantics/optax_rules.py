@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from arrayopt_conformance.makers import by_name, star_of
+from arrayopt_conformance.makers import by_name
 from arrayopt_conformance.oracles import Inner, Maker, Schedule
 from arrayopt_conformance.rules import Rule, inners, public
 
@@ -53,7 +53,7 @@ def _made(name: str, case: Arguments) -> Any:
     kwargs = {name: argument(value) for name, value in case.items()}
     if name == "adabelief" and not has_decay(make):
         return _adabelief(**kwargs)
-    return by_name(make, star_of(public(name)))(**kwargs)
+    return by_name(make, public(name))(**kwargs)
 
 
 def _adabelief(learning_rate: Any, weight_decay: Any = None, weight_decay_mask: Any = None, **kwargs: Any) -> Any:
