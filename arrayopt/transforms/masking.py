@@ -7,9 +7,8 @@ from typing import Any, NamedTuple
 from arrayopt import checks, dtypes
 from arrayopt.base import GradientTransformationExtraArgs, with_extra_args_support
 from arrayopt.calls import by_call
-from arrayopt.dispatch import backend, is_array, same_library
-from arrayopt.mixed import Meeting
-from arrayopt.states import known
+from arrayopt.dispatch import is_array
+from arrayopt.states import at_home, known
 from arrayopt.tree.align import subtrees
 from arrayopt.tree.structure import flatten
 from arrayopt.types import MaskOrFn, OptState, Params, Transform, Tree, Updates
@@ -63,8 +62,7 @@ def masked(
 
     def init(params: Params) -> MaskedState:
         seen = _hidden(who, made_for(params), params)
-        state = tx.init(seen)
-        return MaskedState(state if flatten(seen)[0] else _at_home(state, params))
+        return MaskedState(_counted(who, tx.init(seen), seen, params))
 
     def update(
         updates: Updates, state: MaskedState, params: Params = None, **extra_args: Any
@@ -75,7 +73,8 @@ def masked(
         seen_params = None if params is None else _hidden(who, made, params)
         if mask_compatible_extra_args:
             extra_args = {name: _hidden_if_alike(who, made, value, updates) for name, value in extra_args.items()}
-        new, inner_state = tx.update(seen, state.inner_state, seen_params, **extra_args)
+        inner_state = _counted(who, state.inner_state, seen, updates)
+        new, inner_state = tx.update(seen, inner_state, seen_params, **extra_args)
         return _merged(who, made, new, updates), MaskedState(inner_state)
 
     return GradientTransformationExtraArgs(init, update)
@@ -94,13 +93,9 @@ def _with_plain_flags(mask: Tree) -> Tree:
     return spec.unflatten([bool(flag) if _is_flag_array(flag) else flag for flag in flags])
 
 
-def _at_home(state: OptState, params: Params) -> OptState:
-    """The state with counters of the parameters' library, where they were made in sight of no array."""
-    like = Meeting(flatten(params)[0]).like
-    leaves, spec = flatten(state)
-    return spec.unflatten(
-        [x if like is None or same_library(x, like) else backend(like).counter(like) for x in leaves]
-    )
+def _counted(who: str, state: OptState, seen: Tree, whole: Tree) -> OptState:
+    """The inner state; where it is of a transform that sees no array, its counters are of the library of the others."""
+    return state if flatten(seen)[0] else at_home(who, state, whole)
 
 
 def _hidden(who: str, mask: Tree, tree: Tree) -> Tree:

@@ -65,8 +65,9 @@ def _star_of(make: Callable[..., Any]) -> str | None:
 def by_name(make: Callable[..., Any], ours: Callable[..., Any] | None = None) -> Callable[..., Any]:
     """A function from keyword arguments to a transform; ``make`` itself if it is one.
 
-    ``*transforms`` are given as a list by their name, in ``ours`` if it stands for that; of what answers with a function, or with an object that has
-    ``gradient_transformation``, the transform is made, with the arguments that are not its own.
+    ``*transforms`` are given as a list by their name, in ``ours`` if it stands for that. Of what answers with a
+    function, or with an object that has ``gradient_transformation``, the transform is made, with the arguments that
+    are not its own.
     """
     ours = ours or make
     signature, star = inspect.signature(make), _star_of(ours)

@@ -1,7 +1,8 @@
 """Mutants of every formula, made by rule: no list to be kept.
 
 A formula is a function that a room hands to `lift`, one of the room's own that such a function calls, or one that
-stands as a default; in a room of wrappers every function is changed. One place at a time is changed in its syntax tree, and the function written out anew.
+stands as a default; in a room of wrappers every function is changed. One place at a time is changed in its syntax
+tree, and the function written out anew.
 """
 
 from __future__ import annotations

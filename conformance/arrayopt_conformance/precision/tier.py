@@ -97,12 +97,15 @@ def _with_noise(rule: Rule, case: str, given: Inputs, dtype: str, seed: int) -> 
 def _narrow_links(dtype: str) -> AbstractContextManager[Any]:
     """Chains made within it move their updates, after each link, by up to half an ulp of a 16-bit dtype."""
 
+    def shaken(u: Any) -> Any:
+        return noisy(_moved(bare(u), dtype))
+
     def support(tx: Any) -> arrayopt.GradientTransformationExtraArgs:
         link = arrayopt.with_extra_args_support(tx)
 
         def update(*args: Any, **kwargs: Any) -> Any:
             us, state = link.update(*args, **kwargs)
-            return [noisy(_moved(bare(u), dtype)) for u in us], state
+            return arrayopt.tree.map(shaken, us), state
 
         return arrayopt.GradientTransformationExtraArgs(link.init, update)
 
