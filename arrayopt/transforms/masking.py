@@ -94,7 +94,7 @@ def _with_plain_flags(mask: Tree) -> Tree:
 
 
 def _counted(who: str, state: OptState, seen: Tree, whole: Tree) -> OptState:
-    """The inner state; where it is of a transform that sees no array, its counters are of the library of the others."""
+    """The inner state; where nothing is seen, with its counters in the library of what is hidden."""
     return state if flatten(seen)[0] else at_home(who, state, whole)
 
 

@@ -1,8 +1,8 @@
 """The rules of arrayopt, found by looking: no list to be kept.
 
 A rule is a public function in ``arrayopt.optimizers`` or ``arrayopt.transforms`` that returns a transform. Its
-oracle is the module of its name in ``arrayopt_conformance.oracles``. A combinator takes transforms to make another: so
-its annotations say, see `makers`. It is held to whatever a rule is held to, with the inner transforms of its cases.
+oracle is the module of its name in ``arrayopt_conformance.oracles``. A combinator takes transforms to make another:
+so its annotations say, see `makers`. It is held to whatever a rule is, with the inner transforms of its cases.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Rule(NamedTuple):
         return next(iter(self.cases.values()))
 
     def reach(self, case: str) -> str | None:
-        """How far an entry is felt in a case: as far as its oracle states, or as the farthest of the transforms in it."""
+        """How far an entry is felt in a case: as its oracle states, or as the oracles of the transforms in it."""
         stated = [getattr(self.oracle, "REACH", None)]
         stated += [getattr(oracle_of(inner.name), "REACH", None) for inner in inners(self.oracle.CASES[case])]
         return None if None in stated else max(stated, key=REACHES.index)

@@ -34,6 +34,9 @@ TRIALS = [("numpy", "float64"), ("numpy", "complex128"), ("array_api_strict", "f
 INNERS = ("adamw", "clip_by_global_norm")  # what wrappers are tried around
 
 
+SIZES = (sizes.finite_gradients_make_no_nan, sizes.what_overflows_makes_no_leap)
+
+
 class Edit(NamedTuple):
     """One change to the text of a room; ``old`` occurs in it exactly once."""
 
@@ -120,9 +123,7 @@ def killer(mutant: Mutant) -> str:
     for rule in judged()[mutant.room][1]:
         for case, given in rule.oracle.CASES.items():
             make = Recipe(_made_by(module, rule), arguments(given))
-            if not (
-                _holds(sizes.finite_gradients_make_no_nan, make) and _holds(sizes.what_overflows_makes_no_leap, make)
-            ):
+            if not all([_holds(law, make) for law in SIZES]):
                 return f"{rule} {case} sizes"
     found = [_killer_of_a_wrapper(rule, module) for rule in wrappers(mutant.room)]
     return next(filter(None, found), "")

@@ -7,8 +7,8 @@ An oracle shares no code with what it judges. One file per public rule, named af
   next step. Complex leaves are complex128, their second moments real.
 - ``CASES``, named sets of arguments: between them every argument has a value that matters within twelve
   steps of standard-normal gradients on leaves of ``SHAPES``. Schedules stand there as ``Schedule`` markers,
-  transforms as ``Inner``, functions that make one as ``Maker``, dtypes as names ("float32"); ``Power``, ``Hyperbola``,
-  ``Matrices`` and ``Backwards`` can be called as they are.
+  transforms as ``Inner``, functions that make one as ``Maker``, dtypes as names ("float32"); ``Power``,
+  ``Hyperbola``, ``Matrices`` and ``Backwards`` can be called as they are.
 - ``REACH``: "elementwise", "leafwise" or "treewise"; of a wrapper, what it adds to that of the inner transforms.
 - ``MEETS_NAN = True`` if some gradients are to hold NaN.
 - ``EXEMPT``, the laws that the rule does not promise to hold, each with the reason, if there are any.
@@ -22,8 +22,8 @@ gradients to updates, so that a chain of rules is a chain of generators::
         return scale_by_learning_rate.leaf(p, us, learning_rate=learning_rate)
 
 Others see all leaves at once and are written under ``all_leaves``: generators of lists of updates. So are wrappers,
-of transforms that make another: the oracle is given a ``Link`` for each that is marked by ``Inner``, and moves nothing
-itself. ``*transforms`` stand in ``CASES`` by their name.
+which make a transform of others: the oracle is given a ``Link`` for each ``Inner``, and moves nothing itself.
+``*transforms`` stand in ``CASES`` by their name.
 
 Letters: p parameter, g gradient, u update, k = 0, 1, … the step counted from zero, t = k + 1.
 """

@@ -1,8 +1,8 @@
 """What a wrapper is, said of itself and the transforms within: a chain of one link is its link.
 
-A module here, named after a wrapper, holds its relations, found by looking: ``relation(wrapper, inner, library)`` raises
-AssertionError where ``wrapper``, called with the transforms that the recipe ``inner`` makes, does not keep to it. Bits
-are compared, not values: nothing is to be computed anew.
+A module here, named after a wrapper, holds its relations, found by looking: ``relation(wrapper, inner, library)``
+raises AssertionError where ``wrapper``, called with the transforms that the recipe ``inner`` makes, does not keep to
+it. Bits are compared, not values: nothing is to be computed anew.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ def leaves(tree: Any) -> list[Any]:
 
 
 def taking(*seen: str) -> arrayopt.GradientTransformationExtraArgs:
-    """A transform that adds to the updates the trees that it is given under these names, and takes what else comes."""
+    """A transform that adds to the updates the trees that it is given under these names."""
 
     def update(updates: Any, state: Any, params: Any = None, **extra_args: Any) -> tuple[Any, Any]:
         del params
