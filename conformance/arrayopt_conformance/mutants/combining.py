@@ -2,17 +2,16 @@
 
 from arrayopt_conformance.mutants.engine import Edit
 
-NAMED = [
-    Edit(
-        "the gradients for every link", "updates, new = link.update(updates, old", "_, new = link.update(updates, old"
-    ),
-    Edit("the last link first", "in zip(links, cast(Any, state), strict=True)", "in reversed([*zip(links, state)])"),
-    Edit("no parameters", "old, params, **extra_args)", "old, None, **extra_args)"),
-    Edit("no extra arguments", "old, params, **extra_args)", "old, params)"),
-]
-
+_UPDATE = "updates, new = link.update(updates, old, params, **extra_args)"
 _LINKS = "for link, old in zip(links, cast(Any, state), strict={}):"
 
+NAMED = [
+    Edit("the gradients for every link", _UPDATE, _UPDATE.replace("updates, new", "_, new")),
+    Edit("the last link first", _LINKS.format(True), "for link, old in reversed([*zip(links, state)]):"),
+    Edit("no parameters", _UPDATE, _UPDATE.replace("params", "None")),
+    Edit("no extra arguments", _UPDATE, _UPDATE.replace(", **extra_args", "")),
+]
+
 EQUIVALENT = {
-    f"update: {_LINKS.format(True)} -> {_LINKS.format(False)}": "lengths that differ have been refused before"
+    f"update: {_LINKS.format(True)} -> {_LINKS.format(False)}": "lengths that differ have been refused before",
 }

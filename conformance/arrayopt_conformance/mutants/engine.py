@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -108,6 +109,7 @@ def edited(room: str, edit: Edit) -> Mutant:
 def executed(mutant: Mutant) -> ModuleType:
     """The mutant as a module of a name of its own; what it imports from other rooms is unchanged."""
     module = ModuleType(f"arrayopt.mutant_of_{mutant.room}")  # as one of ours, errors speak of it
+    sys.modules[module.__name__] = module  # where pickle looks for the classes of states
     exec(compile(mutant.text, f"<{mutant}>", "exec"), vars(module))
     return module
 
