@@ -30,13 +30,12 @@ class Change(NamedTuple):
 @cache
 def automatic() -> list[Mutant]:
     """Every automatic mutant, of all rooms."""
-    return [mutant for room in judged() for mutant in _mutants_of(room)]
+    return [mutant for room in judged() for mutant in mutants_of(room, text_of(room), bool(wrappers(room)))]
 
 
-def _mutants_of(room: str) -> list[Mutant]:
-    text, found = text_of(room), dict[str, Mutant]()
-    tree = ast.parse(text)
-    wraps = bool(wrappers(room))
+def mutants_of(room: str, text: str, wraps: bool = False) -> list[Mutant]:
+    """Those of one room; of every function in it, if it is one of wrappers."""
+    tree, found = ast.parse(text), dict[str, Mutant]()
     for function in functions(tree) if wraps else [*formulas(tree), *makers(tree)]:
         for change in changes(function, Words(_hyper(function), _imported(tree), wraps)):
             changed = _with(function, text, rebuilt(function, change.old, change.new))

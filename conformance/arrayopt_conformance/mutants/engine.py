@@ -140,9 +140,11 @@ def _killer_of_a_wrapper(rule: Rule, module: ModuleType) -> str:
     """The first relation or quick law that the mutant of a wrapper does not hold; empty if there is none."""
     numpy = libraries()["numpy"]
     makers = [Recipe(public(inner.name), inner.usual) for inner in rules() if inner.name in INNERS]
-    for relation in relations(rule.name):
-        if not all([_is_quiet(relation.holds, getattr(module, rule.name), make, numpy) for make in makers]):
-            return str(relation)
+    for name in ("numpy", "array_api_strict"):
+        for relation in relations(rule.name) if name in libraries() else []:
+            on = libraries()[name]
+            if not all([_is_quiet(relation.holds, getattr(module, rule.name), make, on) for make in makers]):
+                return f"{relation} {on}"
     for law in [law for law in laws() if law.speaks_of(numpy) and not law.dear]:
         for case in rule.oracle.CASES:
             if not _holds(law.holds, recipe(rule, case, numpy, _made_by(module, rule))):

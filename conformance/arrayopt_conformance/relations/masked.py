@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 import arrayopt
+from arrayopt import dispatch
 from arrayopt.tree import StructureError
 from arrayopt_conformance.harness.compare import assert_same
 from arrayopt_conformance.harness.runs import run
@@ -40,16 +41,13 @@ def where_all_is_false_it_is_the_identity(masked: Masked, inner: Recipe, library
         ran = run(masked(inner(), mask), params, days)
         same = [u is g for us, gs in zip(ran.updates, days, strict=True) for u, g in _pairs(us, gs)]
         assert all(same), "an update is not the gradient that came"
-        assert _slots(ran.states[-1]) == [], "something is remembered of what is hidden"
+        kept = arrayopt.tree.leaves(ran.states[-1])
+        assert not [x for x in kept if x.ndim], "something is remembered of what is hidden"
+        assert all([dispatch.library(x) == library.name for x in kept]), "a counter is of another library"
 
 
 def _pairs(some: Any, others: Any) -> list[tuple[Any, Any]]:
     return list(zip(arrayopt.tree.leaves(some), arrayopt.tree.leaves(others), strict=True))
-
-
-def _slots(state: Any) -> list[Any]:
-    """The leaves but for counters and other numbers of the whole."""
-    return [leaf for leaf in arrayopt.tree.leaves(state) if leaf.ndim]
 
 
 def it_is_the_inner_one_on_the_part(masked: Masked, inner: Recipe, library: Library) -> None:
@@ -85,7 +83,7 @@ def a_prefix_a_function_and_flags_of_arrays_are_masks(masked: Masked, inner: Rec
     wanted = masked(inner(), plain)
     flags = {name: library.asarray(flag, "bool") for name, flag in plain.items()}
     numpys = {name: np.bool_(flag) for name, flag in plain.items()}
-    for mask in (lambda tree: _mask(tree, *_CHOSEN), flags, numpys):
+    for mask in (lambda tree: _mask(tree, *_CHOSEN), lambda tree: numpys, flags, numpys):
         assert_alike(masked(inner(), mask), wanted, library)
     branch = {"enc": [params["w"], {"x": params["s"]}], "dec": params["w"]}
     whole = {"enc": [True, {"x": True}], "dec": False}
@@ -151,6 +149,42 @@ def extra_arguments_are_masked_if_that_is_asked_for(masked: Masked, inner: Recip
     adding = masked(taking("value"), mask, mask_compatible_extra_args=True)
     us, _ = adding.update(gs, adding.init(params), params, value=params)
     assert_same(us, {name: gs[name] + params[name] if mask[name] else gs[name] for name in gs}, "the update ")
+
+
+def extra_arguments_that_the_inner_one_has_no_use_for_are_dropped(
+    masked: Masked, inner: Recipe, library: Library
+) -> None:
+    params, (gs, *_) = given(library)
+    tx = masked(arrayopt.add_decayed_weights(0.1), _mask(params, *_CHOSEN))
+    state = tx.init(params)
+    wanted = tx.update(gs, state, params)
+    assert_same(tx.update(gs, state, params, value=0.5), wanted, "with a value, of (update, state) ")
+
+
+class Layer(NamedTuple):
+    """A tree that can be called, such as a module of Equinox is."""
+
+    w: Any
+    s: Any
+
+    def __call__(self, tree: Any) -> Any:
+        raise AssertionError("a tree of bools is called for a mask")
+
+
+class Nothing(NamedTuple):
+    """A function that is a tree without leaves, such as ``jax.tree_util.Partial(f)`` is."""
+
+    def __call__(self, tree: Any) -> Any:
+        return Layer(True, False)
+
+
+def a_tree_of_flags_that_can_be_called_is_a_tree(masked: Masked, inner: Recipe, library: Library) -> None:
+    params, gs = [Layer(tree["w"], tree["s"]) for tree in (given(library)[0], given(library)[1][0])]
+    arrays = Layer(library.asarray(True, "bool"), library.asarray(False, "bool"))
+    for mask in (Layer(True, False), arrays, Layer(np.bool_(True), arrays.s), Nothing()):
+        tx = masked(arrayopt.scale(2.0), mask)
+        us, _ = tx.update(gs, tx.init(params), params)
+        assert us.s is gs.s and us.w is not gs.w, f"with a mask {mask}, the update is {us}"
 
 
 def what_is_no_mask_is_refused(masked: Masked, inner: Recipe, library: Library) -> None:
