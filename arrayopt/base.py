@@ -123,7 +123,7 @@ def with_extra_args_support(tx: Transform) -> GradientTransformationExtraArgs:
       array([2., 2.])
     """
     if issubclass(type(tx), GradientTransformationExtraArgs):
-        return cast(GradientTransformationExtraArgs, tx)
+        return cast(Any, tx)  # a GradientTransformationExtraArgs
     transform("a transform", tx)
     if takes_extra_args(tx):
         return _supported(tx, tx.update)

@@ -11,7 +11,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, partial
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -21,7 +21,7 @@ import arrayopt.transforms
 from arrayopt import base, contrib
 from arrayopt_conformance import oracles
 from arrayopt_conformance.makers import by_name, makes_transforms, takes_transforms
-from arrayopt_conformance.oracles import Inner, Maker, Schedule
+from arrayopt_conformance.oracles import Inner, Maker, Schedule, within
 
 REACHES = ("elementwise", "leafwise", "treewise")
 
@@ -80,9 +80,7 @@ def made(value: Any, plain: Callable[[Any], Any] = _as_it_is) -> Any:
         return by_name(public(value.name))(**arguments(value.kwargs, plain))
     if isinstance(value, Maker):
         return public(value.name)
-    if isinstance(value, dict):
-        return arguments(value, plain)
-    return [made(x, plain) for x in value] if isinstance(value, list) else plain(value)
+    return within(value, partial(made, plain=plain)) if isinstance(value, (dict, list)) else plain(value)
 
 
 def public(name: str) -> Any:
@@ -94,8 +92,9 @@ def inners(value: Any) -> list[Inner]:
     """The inner transforms marked in a case, at any depth."""
     if isinstance(value, Inner):
         return [value, *inners(value.kwargs)]
-    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
-    return [inner for part in parts for inner in inners(part)]
+    found: list[Inner] = []
+    within(value, lambda part: found.extend(inners(part)))
+    return found
 
 
 @cache
@@ -128,7 +127,7 @@ def _factories() -> Iterator[tuple[str, Callable[..., Any]]]:
             if not name.startswith("_") and _defined_in(module, value) and makes_transforms(value):
                 yield name, value
     for name, value in vars(base).items():
-        if _defined_in(base, value) and getattr(arrayopt, name, None) is value and makes_transforms(value):
+        if _defined_in(base, value) and hasattr(arrayopt, name) and makes_transforms(value):
             yield name, value
 
 

@@ -53,7 +53,7 @@ def parted(
     return arrayopt.chain(*[transforms[label] for label in param_labels])
 
 
-def in_turn(weight: ScalarOrSchedule, txs: Sequence[GradientTransformation]) -> GradientTransformation:
+def in_turn(weight: Scalar, txs: Sequence[GradientTransformation]) -> GradientTransformation:
     return arrayopt.chain(arrayopt.scale(weight), *txs)
 
 
@@ -96,10 +96,8 @@ def of_a_class(steps: EverySteps) -> GradientTransformation:
     return steps.gradient_transformation()
 
 
-WRAPPERS: list[Callable[..., Any]] = [
-    *[of_any_number, of_pairs, ahead, if_finite, flat, if_asked, parted, in_turn, injected, of_a_protocol],
-    *[EverySteps, of_a_class],
-]
+OF_TRANSFORMS: list[Any] = [of_any_number, of_pairs, ahead, if_finite, flat, if_asked, parted, in_turn]
+OF_MAKERS: list[Any] = [injected, of_a_protocol, EverySteps, of_a_class]
 
 # -- rules ---------------------------------------------------------------------------------------------------
 
@@ -121,7 +119,7 @@ def searching(learning_rate: float, linesearch: Transform | None = None) -> Grad
     return arrayopt.chain(arrayopt.scale(learning_rate), *([] if linesearch is None else [linesearch]))
 
 
-RULES: list[Callable[..., Any]] = [plain, of_functions, told_of_a_transform, searching]
+RULES: list[Any] = [plain, of_functions, told_of_a_transform, searching]
 
 # -- neither -------------------------------------------------------------------------------------------------
 
@@ -142,10 +140,10 @@ def stepper(optimizer: Transform) -> Callable[[Params], Params]:
     return lambda params: params
 
 
-NEITHER: list[Callable[..., Any]] = [SkipState, skip_not_finite, split, stepper]
+NEITHER: list[Any] = [SkipState, skip_not_finite, split, stepper]
 
 
-@pytest.mark.parametrize("make", WRAPPERS)
+@pytest.mark.parametrize("make", [*OF_TRANSFORMS, *OF_MAKERS])
 def test_a_wrapper_is_found(make: Callable[..., Any]) -> None:
     assert makes_transforms(make) and takes_transforms(make)
 
@@ -187,7 +185,7 @@ def test_markers_are_transforms_and_their_oracles() -> None:
     case = {"inner": Inner("chain", transforms=[ADAM, Inner("scale", step_size=2.0)])}
     gs = [np.asarray([1.0, -2.0])]
     (us,) = markers.plain(case)["inner"]([np.zeros(2)], [gs])
-    assert us[0].tolist() == pytest.approx([-0.2, 0.2])
+    assert np.allclose(us[0], [-0.2, 0.2])
     assert markers.plain({"f": Maker("adam")})["f"] is markers.oracle("adam")
 
 

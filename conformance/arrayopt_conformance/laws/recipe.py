@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 from arrayopt.calls import ByCall
 
@@ -59,6 +59,9 @@ def _told(name: str, value: Any) -> Iterator[tuple[str, Any]]:
     yield name, value
     if isinstance(value, ByCall) and value.call is not None:
         value = {str(key): x for key, x in value.call.given().items()}
-    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, (list, tuple)) else ()
-    for key, part in parts:
-        yield from _told(str(key), part)
+    if isinstance(value, dict):
+        for key, part in cast("dict[Any, Any]", value).items():
+            yield from _told(str(key), part)
+    elif isinstance(value, (list, tuple)):
+        for part in cast("list[Any]", value):
+            yield from _told(name, part)

@@ -146,7 +146,7 @@ def _killer_of_a_wrapper(rule: Rule, module: ModuleType) -> str:
             if not all([_is_quiet(relation.holds, getattr(module, rule.name), make, on) for make in makers]):
                 return f"{relation} {on}"
     for law in [law for law in laws() if law.speaks_of(numpy) and not law.dear]:
-        for case in rule.oracle.CASES:
+        for case in [*rule.oracle.CASES][:: len(rule.oracle.CASES) - 1 or 1]:
             if not _holds(law.holds, recipe(rule, case, numpy, _made_by(module, rule))):
                 return f"{rule} {case} {law}"
     return ""

@@ -31,7 +31,7 @@ Letters: p parameter, g gradient, u update, k = 0, 1, … the step counted from 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import update_wrapper
-from typing import Any, Concatenate, Generic, NamedTuple, ParamSpec
+from typing import Any, Concatenate, Generic, NamedTuple, ParamSpec, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -80,7 +80,7 @@ class Lifted(Whole[Arguments]):
 
     def __init__(self, leaf: Callable[Concatenate[Array, Iterable[Array], Arguments], Iterator[Array]]) -> None:
         def link(
-            ps: Leaves, gradients: Iterable[Leaves], *args: Arguments.args, **kwargs: Arguments.kwargs
+            ps: Leaves, gradients: Iterable[Leaves], /, *args: Arguments.args, **kwargs: Arguments.kwargs
         ) -> Iterator[Leaves]:
             today = Today()
             runs = [leaf(p, today.of(i), *args, **kwargs) for i, p in enumerate(ps)]
@@ -170,6 +170,13 @@ class Maker(NamedTuple):
     """Marks an argument that is a function that makes a transform: Maker("adam")."""
 
     name: str
+
+
+def within(value: Any, change: Callable[[Any], Any]) -> Any:
+    """a dict or list, each of its parts changed; anything else as it is"""
+    if isinstance(value, dict):
+        return {key: change(x) for key, x in cast("dict[str, Any]", value).items()}
+    return [change(x) for x in cast("list[Any]", value)] if isinstance(value, list) else value
 
 
 @dataclass(frozen=True)

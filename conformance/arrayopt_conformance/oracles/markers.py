@@ -4,7 +4,7 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
-from . import Inner, Maker, Schedule, Whole
+from . import Inner, Maker, Schedule, Whole, within
 from .schedules import function
 
 
@@ -21,9 +21,7 @@ def meant(value: Any) -> Any:
         return partial(oracle(value.name).link, **plain(value.kwargs))
     if isinstance(value, Maker):
         return oracle(value.name)
-    if isinstance(value, dict):
-        return plain(value)
-    return [meant(x) for x in value] if isinstance(value, list) else value
+    return within(value, meant)
 
 
 def oracle(name: str) -> Whole[...]:

@@ -38,10 +38,11 @@ def where_all_is_true_it_is_the_inner_one(masked: Masked, inner: Recipe, library
 def where_all_is_false_it_is_the_identity(masked: Masked, inner: Recipe, library: Library) -> None:
     params, days = given(library)
     for mask in (False, _mask(params)):
-        ran = run(masked(inner(), mask), params, days)
+        tx = masked(inner(), mask)
+        ran = run(tx, params, days)
         same = [u is g for us, gs in zip(ran.updates, days, strict=True) for u, g in _pairs(us, gs)]
         assert all(same), "an update is not the gradient that came"
-        kept = arrayopt.tree.leaves(ran.states[-1])
+        kept = arrayopt.tree.leaves((tx.init(params), ran.states))
         assert not [x for x in kept if x.ndim], "something is remembered of what is hidden"
         assert all([dispatch.library(x) == library.name for x in kept]), "a counter is of another library"
 
@@ -83,7 +84,15 @@ def a_prefix_a_function_and_flags_of_arrays_are_masks(masked: Masked, inner: Rec
     wanted = masked(inner(), plain)
     flags = {name: library.asarray(flag, "bool") for name, flag in plain.items()}
     numpys = {name: np.bool_(flag) for name, flag in plain.items()}
-    for mask in (lambda tree: _mask(tree, *_CHOSEN), lambda tree: numpys, flags, numpys):
+
+    def made(tree: Any) -> Any:
+        return _mask(tree, *_CHOSEN)
+
+    def made_of_numpys(tree: Any) -> Any:
+        return numpys
+
+    masks: tuple[Any, ...] = (made, made_of_numpys, flags, numpys)
+    for mask in masks:
         assert_alike(masked(inner(), mask), wanted, library)
     branch = {"enc": [params["w"], {"x": params["s"]}], "dec": params["w"]}
     whole = {"enc": [True, {"x": True}], "dec": False}

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from arrayopt_conformance.makers import by_name
-from arrayopt_conformance.oracles import Inner, Maker, Schedule
+from arrayopt_conformance.oracles import Inner, Maker, Schedule, within
 from arrayopt_conformance.rules import Rule, inners, public
 
 Arguments = dict[str, Any]
@@ -67,11 +67,7 @@ def argument(value: Any) -> Any:
         return _made(value.name, value.kwargs)
     if isinstance(value, Maker):
         return _named(value.name)
-    if isinstance(value, dict):
-        return {key: argument(x) for key, x in value.items()}
-    if isinstance(value, list):
-        return [argument(x) for x in value]
-    return schedule(value) if isinstance(value, Schedule) else value
+    return schedule(value) if isinstance(value, Schedule) else within(value, argument)
 
 
 def schedule(marker: Schedule) -> Callable[[Any], Any]:
