@@ -123,7 +123,8 @@ def with_extra_args_support(tx: Transform) -> GradientTransformationExtraArgs:
       array([2., 2.])
     """
     if issubclass(type(tx), GradientTransformationExtraArgs):
-        return cast(Any, tx)  # a GradientTransformationExtraArgs
+        found: GradientTransformationExtraArgs = cast(Any, tx)
+        return found
     transform("a transform", tx)
     if takes_extra_args(tx):
         return _supported(tx, tx.update)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from typing import Any
 
 from arrayopt.calls import ByCall
 
@@ -59,9 +59,10 @@ def _told(name: str, value: Any) -> Iterator[tuple[str, Any]]:
     yield name, value
     if isinstance(value, ByCall) and value.call is not None:
         value = {str(key): x for key, x in value.call.given().items()}
+    held: Any = value
     if isinstance(value, dict):
-        for key, part in cast("dict[Any, Any]", value).items():
+        for key, part in held.items():
             yield from _told(str(key), part)
     elif isinstance(value, (list, tuple)):
-        for part in cast("list[Any]", value):
+        for part in held:
             yield from _told(name, part)

@@ -31,7 +31,7 @@ Letters: p parameter, g gradient, u update, k = 0, 1, … the step counted from 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import update_wrapper
-from typing import Any, Concatenate, Generic, NamedTuple, ParamSpec, cast
+from typing import Any, Concatenate, Generic, NamedTuple, ParamSpec
 
 import numpy as np
 import numpy.typing as npt
@@ -174,9 +174,10 @@ class Maker(NamedTuple):
 
 def within(value: Any, change: Callable[[Any], Any]) -> Any:
     """a dict or list, each of its parts changed; anything else as it is"""
+    held: Any = value
     if isinstance(value, dict):
-        return {key: change(x) for key, x in cast("dict[str, Any]", value).items()}
-    return [change(x) for x in cast("list[Any]", value)] if isinstance(value, list) else value
+        return {key: change(x) for key, x in held.items()}
+    return [change(x) for x in held] if isinstance(value, list) else value
 
 
 @dataclass(frozen=True)
