@@ -12,7 +12,7 @@ from arrayopt.dispatch import backend, is_array
 from arrayopt.lift import lift
 from arrayopt.states import known
 from arrayopt.tree.structure import flatten
-from arrayopt.types import Array, OptState, Params, Updates
+from arrayopt.types import Array, OptState, Params, Transform, Updates
 
 TransformInitFn = Callable[[Params], OptState]
 TransformUpdateFn = Callable[..., tuple[Updates, OptState]]
@@ -104,7 +104,7 @@ def takes_extra_args(tx: Any) -> bool:
     return any(kind.__name__ == "GradientTransformationExtraArgs" for kind in type(tx).__mro__)
 
 
-def with_extra_args_support(tx: Any) -> GradientTransformationExtraArgs:
+def with_extra_args_support(tx: Transform) -> GradientTransformationExtraArgs:
     """The same transform, accepting extra arguments; they are dropped if it has no use for them.
 
     Args:
@@ -123,7 +123,7 @@ def with_extra_args_support(tx: Any) -> GradientTransformationExtraArgs:
       array([2., 2.])
     """
     if issubclass(type(tx), GradientTransformationExtraArgs):
-        found: GradientTransformationExtraArgs = tx
+        found: GradientTransformationExtraArgs = cast(Any, tx)
         return found
     transform("a transform", tx)
     if takes_extra_args(tx):
@@ -133,13 +133,12 @@ def with_extra_args_support(tx: Any) -> GradientTransformationExtraArgs:
         updates: Updates, state: OptState, params: Params = None, **extra_args: Any
     ) -> tuple[Updates, OptState]:
         del extra_args
-        result: tuple[Updates, OptState] = tx.update(updates, state, params)
-        return result
+        return tx.update(updates, state, params)
 
     return _supported(tx, update)
 
 
-def _supported(tx: Any, update: TransformUpdateFn) -> GradientTransformationExtraArgs:
+def _supported(tx: Transform, update: TransformUpdateFn) -> GradientTransformationExtraArgs:
     found = GradientTransformationExtraArgs(tx.init, update)
     found.made_by = with_extra_args_support, (tx,), {}  # not decorated, since it may hand back what it is given
     return found

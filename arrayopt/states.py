@@ -49,6 +49,17 @@ def known(who: str, kind: type[Any], state: OptState, updates: Updates) -> tuple
     return state._replace(**found) if found else state, updates
 
 
+def at_home(who: str, state: OptState, tree: Updates) -> OptState:
+    """A state with its counters in the library of a tree of arrays: of a transform that was shown none of those.
+
+    Raises:
+      TypeError: a counter is of another library, not NumPy.
+    """
+    like = Meeting(flatten(tree)[0]).like
+    leaves, spec = flatten(state)
+    return spec.unflatten([_counter(who, "a counter", x, like) if _is_counter(x) else x for x in leaves])
+
+
 def _is_int(x: Any) -> bool:
     return type(x) is int
 

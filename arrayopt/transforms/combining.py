@@ -7,11 +7,11 @@ from typing import Any, cast
 from arrayopt.base import GradientTransformationExtraArgs, with_extra_args_support
 from arrayopt.calls import by_call
 from arrayopt.checks import speaker, transform
-from arrayopt.types import OptState, Params, Updates
+from arrayopt.types import OptState, Params, Transform, Updates
 
 
 @by_call
-def chain(*transforms: Any) -> GradientTransformationExtraArgs:
+def chain(*transforms: Transform) -> GradientTransformationExtraArgs:
     """Applies transforms one after another, each to what the one before made of the updates.
 
     All of them see the same parameters; extra arguments reach those that take them. The state is the tuple of

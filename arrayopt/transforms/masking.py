@@ -8,10 +8,10 @@ from arrayopt import checks, dtypes
 from arrayopt.base import GradientTransformationExtraArgs, with_extra_args_support
 from arrayopt.calls import by_call
 from arrayopt.dispatch import is_array
-from arrayopt.states import known
+from arrayopt.states import at_home, known
 from arrayopt.tree.align import subtrees
 from arrayopt.tree.structure import flatten
-from arrayopt.types import MaskOrFn, Params, Tree, Updates
+from arrayopt.types import MaskOrFn, OptState, Params, Transform, Tree, Updates
 
 
 class MaskedNode(NamedTuple):
@@ -26,7 +26,7 @@ class MaskedState(NamedTuple):
 
 @by_call
 def masked(
-    inner: Any, mask: MaskOrFn, *, mask_compatible_extra_args: bool = False
+    inner: Transform, mask: MaskOrFn, *, mask_compatible_extra_args: bool = False
 ) -> GradientTransformationExtraArgs:
     """Applies a transform where the mask is True; elsewhere the updates pass through unchanged.
 
@@ -52,6 +52,7 @@ def masked(
       >>> tx.update(g, tx.init(g))[0]
       {'w': array([-1., -1.]), 'b': array([1.])}
     """
+    checks.flag("mask_compatible_extra_args", mask_compatible_extra_args)
     who, tx = checks.speaker(), with_extra_args_support(checks.transform("inner", inner))
     is_function = _is_function(mask)  # asked once: torch.compile cannot trace the question
     given: Any = mask if is_function else _with_plain_flags(mask)
@@ -60,7 +61,8 @@ def masked(
         return given(params) if is_function else given
 
     def init(params: Params) -> MaskedState:
-        return MaskedState(tx.init(_hidden(who, made_for(params), params)))
+        seen = _hidden(who, made_for(params), params)
+        return MaskedState(_counted(who, tx.init(seen), seen, params))
 
     def update(
         updates: Updates, state: MaskedState, params: Params = None, **extra_args: Any
@@ -71,7 +73,8 @@ def masked(
         seen_params = None if params is None else _hidden(who, made, params)
         if mask_compatible_extra_args:
             extra_args = {name: _hidden_if_alike(who, made, value, updates) for name, value in extra_args.items()}
-        new, inner_state = tx.update(seen, state.inner_state, seen_params, **extra_args)
+        inner_state = _counted(who, state.inner_state, seen, updates)
+        new, inner_state = tx.update(seen, inner_state, seen_params, **extra_args)
         return _merged(who, made, new, updates), MaskedState(inner_state)
 
     return GradientTransformationExtraArgs(init, update)
@@ -88,6 +91,11 @@ def _with_plain_flags(mask: Tree) -> Tree:
     """The mask with bools where it has 0-d arrays of them; their values are known here and not in ``update``."""
     flags, spec = flatten(mask)
     return spec.unflatten([bool(flag) if _is_flag_array(flag) else flag for flag in flags])
+
+
+def _counted(who: str, state: OptState, seen: Tree, whole: Tree) -> OptState:
+    """The inner state; where nothing is seen, with its counters in the library of what is hidden."""
+    return state if flatten(seen)[0] else at_home(who, state, whole)
 
 
 def _hidden(who: str, mask: Tree, tree: Tree) -> Tree:

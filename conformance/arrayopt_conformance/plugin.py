@@ -39,9 +39,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if _asked_for(metafunc, "library"):
         metafunc.parametrize("library", _libraries(metafunc.config), ids=str)
     if _asked_for(metafunc, "rule"):
-        from arrayopt_conformance.rules import rules
+        from arrayopt_conformance.rules import everybody
 
-        metafunc.parametrize("rule", rules(), ids=str)
+        metafunc.parametrize("rule", everybody(), ids=str)
 
 
 def _asked_for(metafunc: pytest.Metafunc, name: str) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 from arrayopt import GradientTransformation, dtypes, scale
 from arrayopt.dispatch import backend, namespace
-from arrayopt.types import DType, MaskOrFn, Scalar
+from arrayopt.types import DType, MaskOrFn, Scalar, Transform
 from arrayopt_conformance.harness.planted import keeping
 
 
@@ -53,3 +53,15 @@ def narrow(mu_dtype: DType = "float32") -> GradientTransformation:
         return m, m
 
     return keeping(first, step)
+
+
+def trusting(inner: Transform) -> GradientTransformation:
+    """It takes its word for a transform."""
+
+    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
+        return inner.update(updates, state, params)
+
+    def init(params: Any) -> Any:
+        return inner.init(params)
+
+    return GradientTransformation(init, update)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+import arrayopt
 from arrayopt_conformance.harness.data import SMALL, gradients, parameters
 from arrayopt_conformance.laws import law
 from arrayopt_conformance.laws.hyper import numbers
@@ -90,6 +91,18 @@ def functions_must_be_callable(make: Recipe, library: Library) -> None:
             what = f"{name}={wrong!r}"
             attempt = use(decaying.but(**{name: wrong}), library)
             assert refused(make, what, attempt, "mask"), f"{what} is taken without complaint"
+
+
+@law()
+def transforms_must_be_such(make: Recipe, library: Library) -> None:
+    """What a wrapper is of must be transforms, not functions that make one."""
+    for name in make.accepting("Transform"):
+        annotation, given = str(make.parameters[name].annotation), make.value(name)
+        uncalled = () if "Callable" in annotation else (arrayopt.adam,)
+        for bad in (0.5, "adam", *uncalled, *(() if "None" in annotation else (None,))):
+            wrong: Any = [bad] if isinstance(given, (list, tuple)) else {"a": bad} if isinstance(given, dict) else bad
+            what = f"{name}={wrong!r}"
+            assert refused(make, what, use(make.but(**{name: wrong}), library)), f"{what} is taken without complaint"
 
 
 @law()

@@ -40,7 +40,7 @@ def zeros_stay_zeros(make: Recipe, library: Library) -> None:
 
 def _decays(make: Recipe) -> bool:
     """Whether an argument makes the update depend on where the parameters are, also at a zero gradient."""
-    return any(make.value(name) for name in (*make.parameters, *make.arguments) if "weight_decay" in name)
+    return any([value for name, value in make.everything() if "weight_decay" in name])
 
 
 @law()

@@ -7,7 +7,7 @@ rests on. A leafwise rule gives the same bits whatever the other leaves are.
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,12 +16,11 @@ from arrayopt_conformance.harness.data import Shapes, normal
 from arrayopt_conformance.harness.runs import standing
 from arrayopt_conformance.laws.recipe import Recipe
 from arrayopt_conformance.libraries import libraries
+from arrayopt_conformance.rules import REACHES
 
-Reach = Literal["elementwise", "leafwise", "treewise"]
 Leaf = npt.NDArray[Any]
 Updates = list[dict[str, Leaf]]  # of each step
 
-REACHES: tuple[Reach, ...] = ("elementwise", "leafwise", "treewise")
 _TILE = 7  # entries; no leaf is a multiple of it
 _STEPS = 4
 _ALL: list[Shapes] = [  # of one rank each: a rule may treat matrices and vectors differently
@@ -31,13 +30,13 @@ _ALL: list[Shapes] = [  # of one rank each: a rule may treat matrices and vector
 ]
 
 
-def reach(make: Recipe) -> Reach:
+def reach(make: Recipe) -> str:
     """The least reach that fits the transform, on NumPy in float32."""
     found = {_reach(make, shapes) for shapes in _ALL}
     return next(far for far in reversed(REACHES) if far in found)
 
 
-def _reach(make: Recipe, shapes: Shapes) -> Reach:
+def _reach(make: Recipe, shapes: Shapes) -> str:
     together = _updates(make, normal(shapes, 0), _days(shapes))
     if not _same(_one_by_one(make, shapes), together) or not _same(_beside_others(make, shapes), together):
         return "treewise"

@@ -33,6 +33,8 @@ def refused(make: Recipe, what: str, attempt: Callable[[], Any], *names: str) ->
 def _assert_clear(make: Recipe, what: str, message: str, names: tuple[str, ...]) -> None:
     if make.name is None:
         return
-    assert message.startswith(f"{make.name}: "), f"{what}: the error does not begin with {make.name!r}: {message}"
+    speakers = (make.name,) if isinstance(make.name, str) else make.name
+    begins = any([message.startswith(f"{speaker}: ") for speaker in speakers])
+    assert begins, f"{what}: the error does not begin with {' or '.join(speakers)}: {message}"
     for name in names:
         assert name in message, f"{what}: the error does not name {name}: {message}"

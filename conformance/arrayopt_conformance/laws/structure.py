@@ -76,7 +76,7 @@ def state_is_of_arrays(make: Recipe, library: Library) -> None:
 def slots_are_wide(make: Recipe, library: Library) -> None:
     """At least float32, unless an argument asks for less."""
     narrow = {"float16", "bfloat16"}
-    if narrow & {str(value) for value in make.arguments.values()}:
+    if any([str(value) in narrow for _, value in make.everything()]):
         return
     for dtype in library.dtypes:
         for path, leaf in by_path(make().init(parameters(library, dtype, SMALL))).items():

@@ -13,9 +13,9 @@ import arrayopt
 from arrayopt_conformance.harness.data import SHAPES, gradients, parameters
 from arrayopt_conformance.harness.fused import copied, serving
 from arrayopt_conformance.laws import laws
+from arrayopt_conformance.laws.cases import recipes
 from arrayopt_conformance.laws.fused import fused_steps_are_eager_steps
 from arrayopt_conformance.laws.recipe import Recipe
-from arrayopt_conformance.laws.test_laws import recipes
 from arrayopt_conformance.libraries import has, libraries
 from arrayopt_conformance.rules import Rule
 

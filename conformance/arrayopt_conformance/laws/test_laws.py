@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import partial
-from typing import Any
-
 import pytest
 
-import arrayopt
 from arrayopt_conformance.laws import Law, laws
-from arrayopt_conformance.laws.recipe import Recipe
+from arrayopt_conformance.laws.cases import recipes
 from arrayopt_conformance.libraries import Library, libraries
-from arrayopt_conformance.oracles import Backwards, Matrices
 from arrayopt_conformance.rules import Rule
 
 
@@ -22,39 +16,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     found = [library for name, library in libraries().items() if name in chosen]
     pairs = [(law, library) for law in laws() for library in found if law.speaks_of(library)]
     metafunc.parametrize(("law", "on"), pairs, ids=[f"{law}-{library}" for law, library in pairs])
-
-
-QUICK = ("numpy", "torch")  # JAX compiles every operation of every shape, array-api-strict checks every call
-
-
-def recipes(rule: Rule, law: Law, library: Library) -> Iterator[tuple[str, Recipe]]:
-    """The rule with the arguments of each case; where that takes long, of the first and the last, which has most."""
-    cases = list(rule.cases.items())
-    whole = library.name in QUICK and not law.dear
-    for name, case in cases if whole else cases[:: len(cases) - 1 or 1]:
-        arguments = {key: _at_hand(value, library) for key, value in case.items()}
-        yield name, Recipe(rule.make, arguments, rule.name, getattr(rule.oracle, "REACH", None))
-
-
-def _at_hand(value: Any, library: Library) -> Any:
-    """An argument: in JAX without float64, float32 for it; and a mask for every kind of tree, not only some."""
-    if isinstance(value, Matrices):
-        return partial(_of_rank, value.ndim)
-    if isinstance(value, Backwards):
-        return partial(_backwards, value)
-    return "float32" if value == "float64" and value not in library.dtypes else value
-
-
-def _of_rank(least: int, tree: Any) -> Any:
-    def selected(x: Any) -> bool:
-        return bool(x.ndim >= least)
-
-    return arrayopt.tree.map(selected, tree)
-
-
-def _backwards(of_leaf: Backwards, updates: Any, params: Any) -> Any:
-    del params
-    return arrayopt.tree.map(partial(of_leaf, p=None), updates)
 
 
 def test_law(law: Law, rule: Rule, on: Library) -> None:

@@ -32,6 +32,7 @@ PLANTED: dict[str, tuple[str, Recipe]] = {  # by law: a library to break it on, 
     "bad_arguments.numbers_must_be_finite_scalars": ("numpy", Recipe(heedless.careless)),
     "bad_arguments.ranges_are_those_of_the_docstring": ("numpy", Recipe(heedless.careless)),
     "bad_arguments.switches_and_counts_must_be_such": ("numpy", Recipe(heedless.careless)),
+    "bad_arguments.transforms_must_be_such": ("numpy", Recipe(heedless.trusting, {"inner": arrayopt.identity()})),
     "bad_entries.bad_entries_stay_where_they_are": (
         "numpy",
         _of(arrayopt.clip_by_block_rms, 1.0, reach="elementwise"),

@@ -1,7 +1,8 @@
 """Mutants of every formula, made by rule: no list to be kept.
 
 A formula is a function that a room hands to `lift`, one of the room's own that such a function calls, or one that
-stands as a default. One place at a time is changed in its syntax tree, and the function written out anew.
+stands as a default; in a room of wrappers every function is changed. One place at a time is changed in its syntax
+tree, and the function written out anew.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from functools import cache
 from itertools import pairwise
 from typing import NamedTuple
 
-from arrayopt_conformance.mutants.engine import Mutant, judged, text_of
+from arrayopt_conformance.mutants.engine import Mutant, judged, text_of, wrappers
 from arrayopt_conformance.mutants.variants import VARIANTS, Node, Words, altered, called
 
 
@@ -29,29 +30,34 @@ class Change(NamedTuple):
 @cache
 def automatic() -> list[Mutant]:
     """Every automatic mutant, of all rooms."""
-    return [mutant for room in judged() for mutant in _mutants_of(room)]
+    return [mutant for room in judged() for mutant in mutants_of(room, text_of(room), bool(wrappers(room)))]
 
 
-def _mutants_of(room: str) -> list[Mutant]:
-    text, found = text_of(room), dict[str, Mutant]()
-    tree = ast.parse(text)
-    for function in [*formulas(tree), *makers(tree)]:
-        for change in changes(function, Words(_hyper(function), _imported(tree))):
+def mutants_of(room: str, text: str, wraps: bool = False) -> list[Mutant]:
+    """Those of one room; of every function in it, if it is one of wrappers."""
+    tree, found = ast.parse(text), dict[str, Mutant]()
+    for function in functions(tree) if wraps else [*formulas(tree), *makers(tree)]:
+        for change in changes(function, Words(_hyper(function), _imported(tree), wraps)):
             changed = _with(function, text, rebuilt(function, change.old, change.new))
             found.setdefault(changed, Mutant(room, f"{function.name}: {change.title}", changed))
     return list(found.values())
 
 
+def functions(tree: ast.AST) -> list[ast.FunctionDef]:
+    """Every function of a module, also those within functions."""
+    return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+
+
 def formulas(tree: ast.Module) -> list[ast.FunctionDef]:
     """The functions of a module that compute: handed to ``lift``, called by those, or standing as a default."""
-    functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+    own = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
     lifted = [node.args[1] for node in ast.walk(tree) if isinstance(node, ast.Call) and called(node) == "lift"]
-    defaults = [node for function in functions.values() for node in function.args.defaults]
-    names = [node.id for node in [*lifted, *defaults] if isinstance(node, ast.Name) and node.id in functions]
+    defaults = [node for function in own.values() for node in function.args.defaults]
+    names = [node.id for node in [*lifted, *defaults] if isinstance(node, ast.Name) and node.id in own]
     for name in names:  # grows while it is read
-        calls = {called(node) for node in ast.walk(functions[name])}
-        names += [helper for helper in functions if helper in calls and helper not in names]
-    return [functions[name] for name in dict.fromkeys(names)]
+        calls = {called(node) for node in ast.walk(own[name])}
+        names += [helper for helper in own if helper in calls and helper not in names]
+    return [own[name] for name in dict.fromkeys(names)]
 
 
 def makers(tree: ast.Module) -> list[ast.FunctionDef]:
@@ -98,7 +104,9 @@ def header(statement: ast.AST) -> str:
 def changes(function: ast.FunctionDef, words: Words) -> Iterator[Change]:
     """Every change to a formula."""
     bound = {argument.arg for argument in [*function.args.args, *function.args.kwonlyargs]}
-    parents = [node for node in ast.walk(function) if node is function or isinstance(node, ast.If)]
+    within = {inner for node in functions(function) if node is not function for inner in ast.walk(node)}
+    parents = [node for node in ast.walk(function) if node is function or isinstance(node, (ast.If, ast.For))]
+    parents = [node for node in parents if node not in within]
     for parent in parents:
         yield from _swaps(parent)
         for statement in [*getattr(parent, "body", []), *getattr(parent, "orelse", [])]:
@@ -131,11 +139,13 @@ def _swaps(parent: ast.AST) -> Iterator[Change]:
 
 def _inside(statement: ast.stmt, words: Words) -> Iterator[Change]:
     """Changes to the expressions of a statement; not to statements within it, annotations and checks of arguments."""
-    nodes: list[ast.AST] = [] if isinstance(statement, ast.Expr) else [statement]
+    nodes: list[ast.AST] = [] if isinstance(statement, (ast.Expr, ast.FunctionDef)) else [statement]
     for node in nodes:  # grows while it is read
         if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("checks."):
             continue
         skipped = node.annotation if isinstance(node, ast.AnnAssign) else None
+        if isinstance(node, ast.Call) and called(node) == "isinstance":
+            skipped = node.args[1]  # the order of types is nobody's business
         inner = [child for child in ast.iter_child_nodes(node) if child is not skipped]
         nodes += [child for child in inner if not isinstance(child, ast.stmt)]
         for variant in VARIANTS:

@@ -1,27 +1,41 @@
-"""Changes the text of a room, runs it as a module of its own, and asks tier 64 and the laws of sizes about it."""
+"""Changes the text of a room, runs it as a module of its own, and asks tier 64 and the laws of sizes about it.
+
+Of wrappers, which compute little and refuse much, also their relations and every law that is quick.
+"""
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
+import sys
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from arrayopt_conformance import mutants
-from arrayopt_conformance.laws import sizes
+from arrayopt_conformance.laws import laws, sizes
+from arrayopt_conformance.laws.cases import recipe
 from arrayopt_conformance.laws.recipe import Recipe
 from arrayopt_conformance.libraries import libraries
-from arrayopt_conformance.rules import Rule, arguments, rooms, rules
+from arrayopt_conformance.makers import by_name
+from arrayopt_conformance.relations import relations
+from arrayopt_conformance.rules import Rule, arguments, everybody, public, rooms, rules
 from arrayopt_conformance.semantics.trajectories import check_case
 
 # Where a mutant is run, the quickest first. What NumPy forgives, array-api-strict does not.
 TRIALS = [("numpy", "float64"), ("numpy", "complex128"), ("array_api_strict", "float64")]
+
+
+INNERS = ("adamw", "clip_by_global_norm")  # what wrappers are tried around
+
+
+SIZES = (sizes.finite_gradients_make_no_nan, sizes.what_overflows_makes_no_leap)
 
 
 class Edit(NamedTuple):
@@ -49,7 +63,7 @@ def judged() -> dict[str, tuple[ModuleType, list[Rule]]]:
     """Every room that has rules with oracles, with those rules, by the room's name."""
     found: dict[str, tuple[ModuleType, list[Rule]]] = {}
     for room in rooms():
-        judges = [rule for rule in rules() if rule.make.__module__ == room.__name__ and rule.oracle]
+        judges = [rule for rule in everybody() if rule.make.__module__ == room.__name__ and rule.oracle]
         if judges:
             found[room.__name__.rsplit(".", 1)[-1]] = (room, judges)
     return found
@@ -94,7 +108,8 @@ def edited(room: str, edit: Edit) -> Mutant:
 
 def executed(mutant: Mutant) -> ModuleType:
     """The mutant as a module of a name of its own; what it imports from other rooms is unchanged."""
-    module = ModuleType(f"mutant_of_{mutant.room}")
+    module = ModuleType(f"arrayopt.mutant_of_{mutant.room}")  # as one of ours, errors speak of it
+    sys.modules[module.__name__] = module  # where pickle looks for the classes of states
     exec(compile(mutant.text, f"<{mutant}>", "exec"), vars(module))
     return module
 
@@ -109,27 +124,52 @@ def killer(mutant: Mutant) -> str:
                     return f"{rule} {case} {library} {dtype}"
     for rule in judged()[mutant.room][1]:
         for case, given in rule.oracle.CASES.items():
-            if not _keeps_in_range(Recipe(getattr(module, rule.name), arguments(given))):
+            make = Recipe(_made_by(module, rule), arguments(given))
+            if not all([_holds(law, make) for law in SIZES]):
                 return f"{rule} {case} sizes"
+    found = [_killer_of_a_wrapper(rule, module) for rule in wrappers(mutant.room)]
+    return next(filter(None, found), "")
+
+
+def wrappers(room: str) -> list[Rule]:
+    """Those of the room's rules that are of transforms."""
+    return [rule for rule in judged()[room][1] if rule.wraps]
+
+
+def _killer_of_a_wrapper(rule: Rule, module: ModuleType) -> str:
+    """The first relation or quick law that the mutant of a wrapper does not hold; empty if there is none."""
+    numpy = libraries()["numpy"]
+    makers = [Recipe(public(inner.name), inner.usual) for inner in rules() if inner.name in INNERS]
+    for name in ("numpy", "array_api_strict"):
+        for relation in relations(rule.name) if name in libraries() else []:
+            on = libraries()[name]
+            if not all([_is_quiet(relation.holds, getattr(module, rule.name), make, on) for make in makers]):
+                return f"{relation} {on}"
+    for law in [law for law in laws() if law.speaks_of(numpy) and not law.dear]:
+        for case in [*rule.oracle.CASES][:: len(rule.oracle.CASES) - 1 or 1]:
+            if not _holds(law.holds, recipe(rule, case, numpy, _made_by(module, rule))):
+                return f"{rule} {case} {law}"
     return ""
 
 
-def _keeps_in_range(make: Recipe) -> bool:
-    with np.errstate(all="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            sizes.finite_gradients_make_no_nan(make, libraries()["numpy"])
-            sizes.what_overflows_makes_no_leap(make, libraries()["numpy"])
-        except Exception:
-            return False
-    return True
+def _made_by(module: ModuleType, rule: Rule) -> Callable[..., Any]:
+    """What makes the rule in a changed room."""
+    return by_name(getattr(module, rule.name))
+
+
+def _holds(law: Callable[..., None], make: Recipe) -> bool:
+    return _is_quiet(law, make, libraries()["numpy"])
 
 
 def _passes(rule: Rule, module: ModuleType, case: str, library: str, dtype: str) -> bool:
+    return _is_quiet(partial(check_case, make=_made_by(module, rule)), rule, case, libraries()[library], dtype)
+
+
+def _is_quiet(check: Callable[..., None], *args: Any) -> bool:
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            check_case(rule, case, libraries()[library], dtype, make=getattr(module, rule.name))
+            check(*args)
         except Exception:
             return False
     return True

@@ -21,6 +21,8 @@ COMPARISONS: dict[type[ast.cmpop], list[type[ast.cmpop]]] = {
     ast.LtE: [ast.Gt, ast.Lt],
     ast.Gt: [ast.LtE, ast.GtE],
     ast.GtE: [ast.Lt, ast.Gt],
+    ast.Eq: [ast.NotEq],
+    ast.NotEq: [ast.Eq],
     ast.Is: [ast.IsNot],
     ast.IsNot: [ast.Is],
 }
@@ -34,6 +36,7 @@ class Words(NamedTuple):
 
     hyper: list[str]  # its float hyper-parameters
     numerics: dict[str, str]  # a name for a word of arrayopt.numerics, and the word
+    wraps: bool = False  # whether it stands in a room of wrappers
 
 
 def called(node: ast.AST) -> str:
@@ -119,6 +122,34 @@ def _order(node: ast.AST, words: Words) -> Iterator[ast.AST]:
                 yield altered(node, elts=elements)
 
 
+def _boolean(node: ast.AST, words: Words) -> Iterator[ast.AST]:
+    """And ↔ or, no not."""
+    if isinstance(node, ast.BoolOp):
+        yield altered(node, op=ast.Or() if isinstance(node.op, ast.And) else ast.And())
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+        yield node.operand
+
+
+def _bare(node: ast.AST, words: Words) -> Iterator[ast.AST]:
+    """Of wrappers: an argument as it came, for what is made of it."""
+    if words.wraps and isinstance(node, ast.Call) and len(node.args) == 1 and not node.keywords:
+        yield node.args[0]
+
+
+def _matrices(node: ast.AST, words: Words) -> Iterator[ast.AST]:
+    """A matrix product of the factors exchanged; a transpose dropped."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult):
+        yield altered(node, left=node.right, right=node.left)
+    if isinstance(node, ast.Attribute) and node.attr in ("T", "mT", "H"):
+        yield node.value
+    name = node.func if isinstance(node, ast.Call) else None
+    word = name.attr if isinstance(name, ast.Attribute) else name.id if isinstance(name, ast.Name) else ""
+    if isinstance(node, ast.Call) and word in ("matmul", "tensordot") and len(node.args) > 1:
+        yield altered(node, args=[node.args[1], node.args[0], *node.args[2:]])
+    if isinstance(node, ast.Call) and word in ("matrix_transpose", "permute_dims", "transposed") and node.args:
+        yield node.args[0]
+
+
 def _sign(node: ast.AST, words: Words) -> Iterator[ast.AST]:
     """No minus."""
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
@@ -126,5 +157,19 @@ def _sign(node: ast.AST, words: Words) -> Iterator[ast.AST]:
 
 
 VARIANTS: list[Callable[[ast.AST, Words], Iterator[ast.AST]]] = [
-    *[_operator, _name, _step, _constant, _comparison, _switch, _call, _arguments, _order, _sign]
+    *[
+        _operator,
+        _name,
+        _step,
+        _constant,
+        _comparison,
+        _switch,
+        _call,
+        _arguments,
+        _order,
+        _boolean,
+        _bare,
+        _matrices,
+        _sign,
+    ]
 ]

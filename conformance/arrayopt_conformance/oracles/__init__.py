@@ -6,8 +6,10 @@ An oracle shares no code with what it judges. One file per public rule, named af
   the updates of every step, one array per leaf, and moves its copy of the parameters by them before the
   next step. Complex leaves are complex128, their second moments real.
 - ``CASES``, named sets of arguments: between them every argument has a value that matters within twelve
-  steps of standard-normal gradients on leaves of ``SHAPES``. Schedules stand there as ``Schedule`` markers
-  and dtypes as names ("float32"); ``Power``, ``Hyperbola``, ``Matrices`` and ``Backwards`` can be called as they are.
+  steps of standard-normal gradients on leaves of ``SHAPES``. Schedules stand there as ``Schedule`` markers,
+  transforms as ``Inner``, functions that make one as ``Maker``, dtypes as names ("float32"); ``Power``,
+  ``Hyperbola``, ``Matrices`` and ``Backwards`` can be called as they are.
+- ``REACH``: "elementwise", "leafwise" or "treewise"; of a wrapper, what it adds to that of the inner transforms.
 - ``MEETS_NAN = True`` if some gradients are to hold NaN.
 - ``EXEMPT``, the laws that the rule does not promise to hold, each with the reason, if there are any.
 
@@ -18,6 +20,10 @@ gradients to updates, so that a chain of rules is a chain of generators::
     def oracle(p, gs, *, learning_rate, b1=0.9):
         us = ema.leaf(p, gs, decay=b1)
         return scale_by_learning_rate.leaf(p, us, learning_rate=learning_rate)
+
+Others see all leaves at once and are written under ``all_leaves``: generators of lists of updates. So are wrappers,
+which make a transform of others: the oracle is given a ``Link`` for each ``Inner``, and moves nothing itself.
+``*transforms`` stand in ``CASES`` by their name.
 
 Letters: p parameter, g gradient, u update, k = 0, 1, … the step counted from zero, t = k + 1.
 """
@@ -43,12 +49,16 @@ SHAPES: list[tuple[int, ...]] = [
 ]
 
 
-class Lifted(Generic[Arguments]):
-    """An oracle for lists of leaves, made of ``leaf``, the same for one leaf."""
+Leaves = list[Array]
+Link = Callable[[Leaves, Iterable[Leaves]], Iterator[Leaves]]  # to the updates, of parameters that another moves
 
-    def __init__(self, leaf: Callable[Concatenate[Array, Iterable[Array], Arguments], Iterator[Array]]) -> None:
-        self.leaf = leaf
-        update_wrapper(self, leaf)
+
+class Whole(Generic[Arguments]):
+    """An oracle, made of ``link``: the same with parameters that another moves, in place."""
+
+    def __init__(self, link: Callable[Concatenate[Leaves, Iterable[Leaves], Arguments], Iterator[Leaves]]) -> None:
+        self.link = link
+        update_wrapper(self, link)
 
     def __call__(
         self,
@@ -58,19 +68,50 @@ class Lifted(Generic[Arguments]):
         **kwargs: Arguments.kwargs,
     ) -> Iterator[list[Array]]:
         ps = [double(p) for p in params]
-        today: list[Array] = []
-
-        def gradients_of(i: int) -> Iterator[Array]:
-            while True:
-                yield today[i]
-
-        runs = [self.leaf(p, gradients_of(i), *args, **kwargs) for i, p in enumerate(ps)]
-        for gs in gradients:
-            today[:] = [double(g) for g in gs]
-            us = [np.asarray(next(run)) for run in runs]
+        days = ([double(g) for g in gs] for gs in gradients)
+        for us in self.link(ps, days, *args, **kwargs):
             yield us
             for p, u in zip(ps, us, strict=True):
                 np.add(p, u, out=p)  # in place: every rule of a chain holds this very array
+
+
+class Lifted(Whole[Arguments]):
+    """One made of ``leaf``, the same for one leaf."""
+
+    def __init__(self, leaf: Callable[Concatenate[Array, Iterable[Array], Arguments], Iterator[Array]]) -> None:
+        def link(
+            ps: Leaves, gradients: Iterable[Leaves], /, *args: Arguments.args, **kwargs: Arguments.kwargs
+        ) -> Iterator[Leaves]:
+            today = Today()
+            runs = [leaf(p, today.of(i), *args, **kwargs) for i, p in enumerate(ps)]
+            for gs in gradients:
+                today[:] = gs
+                yield [np.asarray(next(run)) for run in runs]
+
+        super().__init__(link)
+        self.leaf = leaf
+        update_wrapper(self, leaf)
+
+
+class Today(list[Array]):
+    """The gradients of a step, for those who see some of them only."""
+
+    def of(self, i: int) -> Iterator[Array]:
+        """that of leaf i, of every step"""
+        while True:
+            yield self[i]
+
+    def among(self, chosen: list[int]) -> Iterator[Leaves]:
+        """those of some leaves, of every step"""
+        while True:
+            yield [self[i] for i in chosen]
+
+
+def all_leaves(
+    link: Callable[Concatenate[Leaves, Iterable[Leaves], Arguments], Iterator[Leaves]],
+) -> Whole[Arguments]:
+    """makes an oracle of a rule of all leaves, ``(ps, gradients) -> updates``; it may read the ps and moves none"""
+    return Whole(link)
 
 
 def leaf_by_leaf(
@@ -115,6 +156,30 @@ class Schedule(NamedTuple):
         return cls(name, kwargs)
 
 
+class Inner:
+    """Marks an argument that is a transform, ``name(**kwargs)``: Inner("adam", learning_rate=0.1)."""
+
+    def __init__(self, name: str, /, **kwargs: Any) -> None:
+        self.name, self.kwargs = name, kwargs
+
+    def __repr__(self) -> str:
+        return f"{self.name}({', '.join([f'{key}={value!r}' for key, value in self.kwargs.items()])})"
+
+
+class Maker(NamedTuple):
+    """Marks an argument that is a function that makes a transform: Maker("adam")."""
+
+    name: str
+
+
+def within(value: Any, change: Callable[[Any], Any]) -> Any:
+    """a dict or list, each of its parts changed; anything else as it is"""
+    held: Any = value
+    if isinstance(value, dict):
+        return {key: change(x) for key, x in held.items()}
+    return [change(x) for x in held] if isinstance(value, list) else value
+
+
 @dataclass(frozen=True)
 class Power:
     """x ↦ xᵃ, of numbers or arrays"""
@@ -146,7 +211,7 @@ class Matrices:
             return {key: self(branch) for key, branch in tree.items()}
         if isinstance(tree, list):
             return [self(branch) for branch in tree]
-        return tree.ndim >= self.ndim
+        return tree if isinstance(tree, tuple) else tree.ndim >= self.ndim  # the former is a MaskedNode
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from . import Array, Cases, double
+from . import Cases, Leaves, all_leaves
 
 
-def oracle(params: list[Array], gradients: Iterable[list[Array]], *, max_norm: float) -> Iterator[list[Array]]:
-    for step in gradients:
-        gs = [double(g) for g in step]
+@all_leaves
+def oracle(ps: Leaves, gradients: Iterable[Leaves], *, max_norm: float) -> Iterator[Leaves]:
+    for gs in gradients:
         norm = math.sqrt(sum(float(np.sum(abs(g) ** 2)) for g in gs))
         # The comparison comes first: no 0/0 for zero gradients, whatever the bound.
         yield gs if norm <= max_norm else [g * (max_norm / norm) for g in gs]

@@ -223,8 +223,3 @@ def function(schedule: Schedule) -> Callable[[int], float]:
     if schedule.name == "join_schedules":
         kwargs["schedules"] = [function(part) for part in kwargs["schedules"]]
     return partial(SCHEDULES[schedule.name], **kwargs)
-
-
-def plain(case: dict[str, Any]) -> dict[str, Any]:
-    """the arguments of a case, with every marked schedule as a function of k"""
-    return {key: function(value) if isinstance(value, Schedule) else value for key, value in case.items()}

@@ -3,15 +3,13 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from . import Array, Backwards, Cases, double
+from . import Backwards, Cases, Leaves, all_leaves
 
 
-def oracle(params: list[Array], gradients: Iterable[list[Array]], *, f: Callable[[Any, Any], Any]) -> Iterator[Any]:
-    ps = [double(p) for p in params]
+@all_leaves
+def oracle(ps: Leaves, gradients: Iterable[Leaves], *, f: Callable[[Any, Any], Any]) -> Iterator[Any]:
     for gs in gradients:
-        us = f([double(g) for g in gs], ps)
-        yield us
-        ps = [p + u for p, u in zip(ps, us, strict=True)]
+        yield f(gs, ps)
 
 
 REACH = "elementwise"

@@ -8,6 +8,7 @@ D. S. Parker, 1997: Monte Carlo Arithmetic: exploiting randomness in floating-po
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any, ClassVar
@@ -37,10 +38,14 @@ class Noisy(np.ndarray[Any, Any]):
             kwargs["out"] = tuple(bare(x) for x in kwargs["out"])
         if ufunc is np.add and method == "reduce":
             return noisy(_sum(plain[0], **kwargs))
+        if method == "__call__" and ufunc.__name__ in PRODUCTS and not kwargs:
+            return noisy(PRODUCTS[ufunc.__name__](*plain))
         result = getattr(ufunc, method)(*plain, **kwargs)
         return noisy(result if ufunc in EXACT else shaken(result))
 
     def __array_function__(self, func: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
+        if func is np.tensordot or (func is np.dot and all([np.ndim(x) in (1, 2) for x in args])):
+            return noisy(_tensordot(*map(bare, args), **({"axes": 1} if func is np.dot else kwargs)))
         result: Any = super().__array_function__(func, types, args, kwargs)
         return noisy(result) if hasattr(result, "dtype") else result
 
@@ -73,6 +78,41 @@ def _sum(x: Array, axis: int | tuple[int, ...] | None = 0, **kwargs: Any) -> Any
     partial = np.add.accumulate(rows, axis=-1)
     plain = np.add.reduce(x, axis=axis, **kwargs)
     return plain + (shaken(partial) - partial).sum(axis=-1).reshape(np.shape(plain))
+
+
+def _product(x: Array, y: Array) -> Any:
+    """A matrix product, each of its entries a sum formed one by one: every term rounded, and every partial sum."""
+    a, b = x[None, :] if x.ndim == 1 else x, y[:, None] if y.ndim == 1 else y
+    terms = a[..., :, :, None] * b[..., None, :, :]
+    partial = np.add.accumulate(terms, axis=-2)
+    lost = (shaken(terms) - terms + shaken(partial) - partial).sum(axis=-2)
+    plain = np.matmul(x, y)
+    return plain + lost.reshape(np.shape(plain))
+
+
+def _inner(x: Array, y: Array) -> Any:
+    return _product(np.conj(x)[..., None, :], y[..., :, None])[..., 0, 0]
+
+
+def _left(a: Array, x: Array) -> Any:
+    return _product(a, x[..., :, None])[..., 0]
+
+
+def _right(x: Array, a: Array) -> Any:
+    return _product(np.conj(x)[..., None, :], a)[..., 0, :]
+
+
+def _tensordot(x: Array, y: Array, axes: Any = 2) -> Any:
+    pairs = (range(x.ndim - axes, x.ndim), range(axes)) if isinstance(axes, int) else map(np.atleast_1d, axes)
+    here, there = [[int(a) % array.ndim for a in chosen] for array, chosen in zip((x, y), pairs, strict=True)]
+    kept = [[a for a in range(array.ndim) if a not in gone] for array, gone in ((x, here), (y, there))]
+    count = math.prod([x.shape[a] for a in here])
+    rows, columns = x.transpose(kept[0] + here).reshape(-1, count), y.transpose(there + kept[1]).reshape(count, -1)
+    shape = [array.shape[a] for array, axes in zip((x, y), kept, strict=True) for a in axes]
+    return _product(rows, columns).reshape(shape)
+
+
+PRODUCTS = {"matmul": _product, "vecdot": _inner, "matvec": _left, "vecmat": _right}
 
 
 @contextmanager

@@ -78,30 +78,34 @@ def reference(rule: Rule, case: str, dtype: str, narrow_links: bool = True) -> R
 
 @cache
 def _reference(rule: Rule, case: str, dtype: str, links: str) -> Reference:
-    kwargs, given = arguments(rule.oracle.CASES[case]), inputs(dtype)
-    results = list(answers(rule.make(**kwargs), libraries()["numpy"], given, "float64"))
+    tx, given = rule.make(**arguments(rule.oracle.CASES[case])), inputs(dtype)
+    results = list(answers(tx, libraries()["numpy"], given, "float64"))
     spreads = [[np.zeros_like(x) for x in row] for row in results]
     for seed in range(RUNS):
-        strayed = _with_noise(rule, kwargs, given, links, seed)
+        strayed = _with_noise(rule, case, given, links, seed)
         for row, far, stray in zip(results, spreads, strayed, strict=True):
             far[:] = [np.maximum(f, abs(s - x)) for f, s, x in zip(far, stray, row, strict=True)]
     return Reference(given, results, spreads)
 
 
-def _with_noise(rule: Rule, kwargs: dict[str, Any], given: Inputs, dtype: str, seed: int) -> list[list[Array]]:
-    with arithmetic(seed), _narrow_links(dtype):
-        return list(_steps(rule.make(**kwargs), given, lambda leaves: [noisy(x) for x in leaves], bare))
+def _with_noise(rule: Rule, case: str, given: Inputs, dtype: str, seed: int) -> list[list[Array]]:
+    with arithmetic(seed), _narrow_links(dtype):  # chains among the arguments too
+        tx = rule.make(**arguments(rule.oracle.CASES[case]))
+        return list(_steps(tx, given, lambda leaves: [noisy(x) for x in leaves], bare))
 
 
 def _narrow_links(dtype: str) -> AbstractContextManager[Any]:
     """Chains made within it move their updates, after each link, by up to half an ulp of a 16-bit dtype."""
+
+    def shaken(u: Any) -> Any:
+        return noisy(_moved(bare(u), dtype))
 
     def support(tx: Any) -> arrayopt.GradientTransformationExtraArgs:
         link = arrayopt.with_extra_args_support(tx)
 
         def update(*args: Any, **kwargs: Any) -> Any:
             us, state = link.update(*args, **kwargs)
-            return [noisy(_moved(bare(u), dtype)) for u in us], state
+            return arrayopt.tree.map(shaken, us), state
 
         return arrayopt.GradientTransformationExtraArgs(link.init, update)
 

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from arrayopt_conformance.oracles import Schedule
-from arrayopt_conformance.rules import Rule
+from arrayopt_conformance.makers import by_name
+from arrayopt_conformance.oracles import Inner, Maker, Schedule, within
+from arrayopt_conformance.rules import Rule, inners, public
 
 Arguments = dict[str, Any]
 
@@ -28,8 +29,12 @@ def optax() -> Any:
 
 def counterpart(rule: Rule) -> Callable[..., Any] | None:
     """Optax's function of that name, None if it has none."""
-    found: Callable[..., Any] | None = getattr(optax(), rule.name, None)
-    return found or getattr(optax().contrib, rule.name, None)
+    return _named(rule.name)
+
+
+def _named(name: str) -> Callable[..., Any] | None:
+    found: Callable[..., Any] | None = getattr(optax(), name, None)
+    return found or getattr(optax().contrib, name, None)
 
 
 def has_decay(make: Callable[..., Any]) -> bool:
@@ -39,12 +44,16 @@ def has_decay(make: Callable[..., Any]) -> bool:
 
 def made(rule: Rule, case: Arguments) -> Any:
     """Optax's transform for a case."""
-    make = counterpart(rule)
+    return _made(rule.name, case)
+
+
+def _made(name: str, case: Arguments) -> Any:
+    make = _named(name)
     assert make is not None
     kwargs = {name: argument(value) for name, value in case.items()}
-    if rule.name == "adabelief" and not has_decay(make):
+    if name == "adabelief" and not has_decay(make):
         return _adabelief(**kwargs)
-    return make(**kwargs)
+    return by_name(make, public(name))(**kwargs)
 
 
 def _adabelief(learning_rate: Any, weight_decay: Any = None, weight_decay_mask: Any = None, **kwargs: Any) -> Any:
@@ -53,8 +62,12 @@ def _adabelief(learning_rate: Any, weight_decay: Any = None, weight_decay_mask: 
 
 
 def argument(value: Any) -> Any:
-    """An argument as Optax takes it: a schedule made by Optax where one is marked."""
-    return schedule(value) if isinstance(value, Schedule) else value
+    """An argument as Optax takes it: a schedule or transform made by Optax where one is marked."""
+    if isinstance(value, Inner):
+        return _made(value.name, value.kwargs)
+    if isinstance(value, Maker):
+        return _named(value.name)
+    return schedule(value) if isinstance(value, Schedule) else within(value, argument)
 
 
 def schedule(marker: Schedule) -> Callable[[Any], Any]:
@@ -74,25 +87,32 @@ def narrow_schedule(marker: Schedule) -> Callable[[Any], Any]:
 
 def obstacle(rule: Rule, case: Arguments, dtype: str) -> str:
     """Why Optax cannot run a case; empty if it can."""
-    if any(isinstance(case.get(name), Schedule) for name in NUMBERS):
+    reasons = [_obstacle(inner.name, inner.kwargs, dtype) for inner in (Inner(rule.name, **case), *inners(case))]
+    return next(filter(None, reasons), "")
+
+
+def _obstacle(name: str, case: Arguments, dtype: str) -> str:
+    if any(isinstance(case.get(number), Schedule) for number in NUMBERS):
         return "it takes no schedule there"
+    if name == "chain" and not case["transforms"]:
+        return "it makes no chain of nothing"
     if case.get("max_norm") == 0:
         return "zero gradients over their zero norm are NaN there"
     if case.get("step_offset") or case.get("decay_offset"):
         return "its decay is NaN before the offset"
-    if dtype == "complex128" and rule.name.endswith("adopt") and case.get("use_clipping", True):
+    if dtype == "complex128" and name.endswith("adopt") and case.get("use_clipping", True):
         return "it does not clip complex numbers"
-    if dtype == "complex128" and rule.name == "clip":
+    if dtype == "complex128" and name == "clip":
         return "it does not clip complex numbers"
-    if dtype == "complex128" and any("dtype" in name for name in case):
+    if dtype == "complex128" and any("dtype" in argument for argument in case):
         return "it drops the imaginary part in a real slot"
     return ""
 
 
 def tolerance(rule: Rule, case: Arguments) -> tuple[float, str]:
     """How near Optax comes to double precision in a case, and why no nearer."""
-    if rule.name in IN_FLOAT32:
+    if any(inner.name in IN_FLOAT32 for inner in (Inner(rule.name), *inners(case))):
         return 1e-6, "Optax computes Adafactor's decay in float32"
-    if any(name.endswith("_dtype") for name in case):
+    if any(name.endswith("_dtype") for name in (*case, *[name for inner in inners(case) for name in inner.kwargs])):
         return 1e-6, "Optax multiplies a float32 slot by its decay in float32, or forgets that it was to be one"
     return 1e-12, ""

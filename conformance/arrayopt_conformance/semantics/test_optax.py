@@ -36,7 +36,7 @@ def check(rule: Rule, case: str, dtype: str) -> None:
     Raises:
       Disagreement: updates or states differ.
     """
-    given, jax = data_for(rule, dtype, SHAPES[dtype]), libraries()["jax"]
+    given, jax = data_for(rule, dtype, FEW if rule.wraps else SHAPES[dtype]), libraries()["jax"]
     wanted = optax_rules.tolerance(rule, rule.oracle.CASES[case])[0]
     ours = Run(rule.make(**arguments(rule.oracle.CASES[case])), jax, given, dtype)
     theirs = Run(optax_rules.made(rule, rule.oracle.CASES[case]), jax, given, dtype)

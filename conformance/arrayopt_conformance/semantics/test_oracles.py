@@ -24,8 +24,11 @@ def test_the_rule_has_an_oracle(rule: Rule) -> None:
 
 @pytest.mark.parametrize("dtype", ["float64", "complex128"])
 def test_every_case_agrees_with_the_oracle(rule: Rule, library: Library, dtype: str) -> None:
-    assert not broken(rule, library, dtype, list(rule.cases), SMALL if dtype == "float64" else FEW)
+    shapes = SMALL if dtype == "float64" and not rule.wraps else FEW  # to a wrapper leaves are leaves
+    assert not broken(rule, library, dtype, list(rule.cases), shapes)
 
 
 def test_a_large_leaf_agrees_with_the_oracle(rule: Rule, library: Library) -> None:
+    if rule.wraps:
+        pytest.skip("it does not compute")
     assert not broken(rule, library, "float64", list(rule.cases)[:1], LARGE)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 import arrayopt
 from arrayopt_conformance.libraries import Library
-from arrayopt_conformance.oracles import SHAPES, schedules
+from arrayopt_conformance.oracles import SHAPES, markers
 from arrayopt_conformance.rules import Rule, arguments
 
 Array = npt.NDArray[Any]
@@ -92,7 +92,7 @@ def run(tx: Any, library: Library, given: Data, dtype: str) -> Iterator[list[Arr
 def expected(rule: Rule, case: str, dtype: str, shapes: Shapes = SMALL) -> Trajectory:
     """The updates of the rule's oracle."""
     given = data_for(rule, dtype, shapes)
-    found = rule.oracle.oracle(given.params, given.gradients, **schedules.plain(rule.oracle.CASES[case]))
+    found = rule.oracle.oracle(given.params, given.gradients, **markers.plain(rule.oracle.CASES[case]))
     return list(found)
 
 
