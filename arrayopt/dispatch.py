@@ -12,6 +12,7 @@ import array_api_compat
 
 from arrayopt.backend import Backend
 from arrayopt.counts import Count
+from arrayopt.imports import when_imported
 from arrayopt.types import Namespace
 
 _namespaces: dict[type[Any], Namespace] = {}
@@ -102,11 +103,23 @@ def _announced() -> dict[str, Backend]:
 
 def prepare() -> None:
     """Looks up now what a compiler could not trace later: the adapters, and the namespaces of imported libraries."""
-    for name, found in _announced().items():
+    for name in _announced():
         if name in sys.modules:
-            found.load()
+            _learn(name)
+
+
+def prepare_for_torch_compile() -> None:
+    """Has the same done for Torch as soon as anybody imports its compiler, which is before it traces anything."""
+    when_imported("torch._dynamo", lambda compiler: _learn("torch"))
+
+
+def _learn(name: str) -> None:
+    """A library's arrays by their types."""
+    found = _announced().get(name)
+    if found is not None:
+        _namespaces.update(dict.fromkeys(found.kinds(), found.xp))
 
 
 def backend_named(name: str) -> Backend:
     """The adapter of that name, or the plain backend for a library that has none."""
-    return _announced().get(name) or Backend(name)
+    return _backends.get(name) or _announced().get(name) or Backend(name)
