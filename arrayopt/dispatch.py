@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import entry_points
 from typing import Any, cast
@@ -70,6 +71,11 @@ def is_array(x: Any) -> bool:
     )
 
 
+def is_compiling(xs: Iterable[Any]) -> bool:
+    """Whether arrays among these are being compiled by what cannot trace a warning."""
+    return any([is_array(x) and backend(x).is_compiling() for x in xs])
+
+
 def library(x: Any) -> str:
     """The name of an array's library, for messages."""
     return _library(namespace(x))
@@ -102,22 +108,15 @@ def _announced() -> dict[str, Backend]:
 
 
 def prepare() -> None:
-    """Looks up now what a compiler could not trace later: the adapters, and the namespaces of imported libraries."""
-    for name in _announced():
+    """Looks up now what a compiler could not trace later: the adapters, imported libraries, the types of their arrays."""
+    for name, found in _announced().items():
         if name in sys.modules:
-            _learn(name)
+            _namespaces.update(dict.fromkeys(found.kinds(), found.xp))
 
 
 def prepare_for_torch_compile() -> None:
-    """Has the same done for Torch as soon as anybody imports its compiler, which is before it traces anything."""
-    when_imported("torch._dynamo", lambda compiler: _learn("torch"))
-
-
-def _learn(name: str) -> None:
-    """A library's arrays by their types."""
-    found = _announced().get(name)
-    if found is not None:
-        _namespaces.update(dict.fromkeys(found.kinds(), found.xp))
+    """Prepares as soon as anybody imports Torch's compiler, which is before it traces anything."""
+    when_imported("torch._dynamo", lambda _: prepare())
 
 
 def backend_named(name: str) -> Backend:
