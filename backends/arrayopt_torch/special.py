@@ -30,6 +30,14 @@ class TorchSpecial(Special):
     def log_sigmoid(self, x: Any) -> Any:
         return self.torch.nn.functional.logsigmoid(x)
 
+    def binary_cross_entropy(self, x: Any, y: Any) -> Any:
+        """As its compiler is given words, out of which it makes one kernel by itself."""
+        if self.torch.compiler.is_compiling():
+            return super().binary_cross_entropy(x, y)
+        from arrayopt_torch import binary
+
+        return binary.cross_entropy(x, y)
+
     def surprise(self, x: Any, at: Any, axis: int) -> Any:
         """Torch's ``log_softmax`` is one kernel there and one back; its ``logsumexp`` is five."""
         return -self.picked(self.log_softmax(x, axis), at, axis)
