@@ -31,12 +31,9 @@ class TorchSpecial(Special):
         return self.torch.nn.functional.logsigmoid(x)
 
     def binary_cross_entropy(self, x: Any, y: Any) -> Any:
-        """As its compiler is given words, out of which it makes one kernel by itself."""
-        if self.torch.compiler.is_compiling():
-            return super().binary_cross_entropy(x, y)
-        from arrayopt_torch import binary
+        from arrayopt_torch import binary  # which imports torch, as a compiler can trace it
 
-        return binary.cross_entropy(x, y)
+        return binary.cross_entropy(x, y) if binary.is_served() else super().binary_cross_entropy(x, y)
 
     def surprise(self, x: Any, at: Any, axis: int) -> Any:
         """Torch's ``log_softmax`` is one kernel there and one back; its ``logsumexp`` is five."""
