@@ -7,7 +7,6 @@ from typing import Any
 import torch
 
 _lib: Any = torch  # whose parts used here have no complete types
-_STEP = 2.0**-100  # so small that x times anything in [0, 1] is nothing beside log 2
 
 
 def is_served() -> bool:
@@ -24,34 +23,33 @@ class _Binary(torch.autograd.Function):
     """The derivatives are σ(x) − y and −x."""
 
     @staticmethod
-    def forward(x: Any, y: Any) -> Any:
-        """With few passes and little memory, which a cast of x ≥ 0 would cost."""
-        loss = _lib.nn.functional.softplus(x.abs().neg_())
-        step = x.clamp(0, _STEP)
-        torch.add(y, step, alpha=-1 / _STEP, out=step)  # y − [x ≥ 0], or between them where x is within a step of 0
-        return loss.addcmul_(x, step, value=-1)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        del output
-        ctx.save_for_backward(*inputs)
-        ctx.save_for_forward(*inputs)
+    def forward(ctx: Any, x: Any, y: Any) -> Any:
+        """With few passes and little memory; the derivative comes of what is at hand."""
+        below, sign = x.abs().neg_(), x.sign()  # of 0 it is 0, which goes well: the linear part is 0 there, σ(x) is ½
+        loss = _lib.nn.functional.softplus(below)
+        rest = below.sigmoid_().mul_(sign) if ctx.needs_input_grad[0] else None  # σ(−x) where x > 0, −σ(x) where x < 0
+        linear = sign.add_(1).mul_(0.5).sub_(y)  # [x ≥ 0] − y
+        loss.addcmul_(x, linear)
+        slope = None if rest is None else linear.sub_(rest)
+        ctx.save_for_backward(x, y, slope)
+        ctx.save_for_forward(x, y)
+        return loss
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        (x, y), (grad,) = ctx.saved_tensors, grads
+        (x, y, slope), (grad,) = ctx.saved_tensors, grads
         by_x, by_y = ctx.needs_input_grad
-        return grad * _slope(x, y) if by_x else None, -x * grad if by_y else None
+        if by_x and torch.is_grad_enabled():
+            slope = _slope(x, y)  # of which there may be a derivative
+        return grad * slope if by_x else None, -x * grad if by_y else None
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
-        (x, y), (along_x, along_y) = ctx.saved_tensors, tangents
+        (x, y, *_), (along_x, along_y) = ctx.saved_tensors, tangents
         found = 0 if along_x is None else _slope(x, y) * along_x
         return found if along_y is None else found - x * along_y
 
 
 def _slope(x: Any, y: Any) -> Any:
-    """σ(x) − y, between σ(x) and −σ(−x): so it does not cancel. In place where it is not differentiated in turn."""
-    if torch.is_grad_enabled():
-        return torch.lerp(torch.sigmoid(x), -torch.sigmoid(-x), y)
-    return torch.sigmoid(x).lerp_(x.neg().sigmoid_().neg_(), y)
+    """σ(x) − y, between σ(x) and −σ(−x): so it does not cancel."""
+    return torch.lerp(torch.sigmoid(x), -torch.sigmoid(-x), y)
