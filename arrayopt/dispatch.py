@@ -108,7 +108,7 @@ def _announced() -> dict[str, Backend]:
 
 
 def prepare() -> None:
-    """Looks up now what a compiler could not trace later: the adapters, imported libraries, the types of their arrays."""
+    """Looks up now what a compiler could not trace later: adapters, imported libraries, types of their arrays."""
     for name, found in _announced().items():
         if name in sys.modules:
             _namespaces.update(dict.fromkeys(found.kinds(), found.xp))

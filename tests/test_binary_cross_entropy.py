@@ -84,12 +84,15 @@ def test_autograd_finds_it_consistent() -> None:
 def test_either_may_be_mapped(axes: tuple[Any, Any]) -> None:
     x, y = torch.randn(3, 3, dtype=torch.float64), torch.rand(3, 3, dtype=torch.float64)
     func = torch.func
-    for g in (f, func.grad(lambda x, y: f(x, y).sum()), lambda x, y: func.jvp(lambda x: f(x, y), (x,), (torch.ones_like(x),))[1]):
-        found = func.vmap(g, axes)(x, y)
-        rows = [[x if axis is None else x.select(axis, k) for x, axis in zip((x, y), axes, strict=True)] for k in range(3)]
-        torch.testing.assert_close(found, torch.stack([g(*row) for row in rows]))
+
+    def along(x: Any, y: Any) -> Any:
+        return func.jvp(lambda x: f(x, y), (x,), (torch.ones_like(x),))[1]
+
+    parts = [[v if a is None else v.select(a, k) for v, a in zip((x, y), axes, strict=True)] for k in range(3)]
+    for g in (f, func.grad(lambda x, y: f(x, y).sum()), along):
+        torch.testing.assert_close(func.vmap(g, axes)(x, y), torch.stack([g(*part) for part in parts]))
     with torch.no_grad():
-        torch.testing.assert_close(func.vmap(f, axes)(x, y), torch.stack([f(*row) for row in rows]))
+        torch.testing.assert_close(func.vmap(f, axes)(x, y), torch.stack([f(*part) for part in parts]))
 
 
 def test_hessians_by_torch_func() -> None:
@@ -121,5 +124,14 @@ def test_compiled_in_one_graph_it_answers_the_same() -> None:
         torch.compiler.reset()
         torch.testing.assert_close(torch.compile(g, backend="aot_eager", fullgraph=True)(x), g(x), rtol=1e-6, atol=0)
     leaf = x.clone().requires_grad_()
-    torch.compile(lambda x: f(x, y).sum(), backend="aot_eager", fullgraph=True)(leaf).backward()
+    total: Any = torch.compile(lambda x: f(x, y).sum(), backend="aot_eager", fullgraph=True)(leaf)
+    total.backward()
     torch.testing.assert_close(leaf.grad, along(x), rtol=1e-6, atol=0)
+
+
+def test_forward_mode_of_torch_itself() -> None:
+    x, y = grid()
+    with torch.autograd.forward_ad.dual_level():
+        found = f(torch.autograd.forward_ad.make_dual(x, torch.ones_like(x)), y)
+        tangent = torch.autograd.forward_ad.unpack_dual(found).tangent
+    torch.testing.assert_close(tangent, torch.sigmoid(x) - y)

@@ -10,13 +10,14 @@ _lib: Any = torch  # whose parts used here have no complete types
 
 
 def is_served() -> bool:
-    """Whether it can be what follows: Torch's compiler, and ``torch.func`` in forward mode twice, want plain words."""
+    """Whether what follows may do it. Torch's compiler wants plain words, and ``torch.func`` in forward mode twice."""
     return not (torch.compiler.is_compiling() or _lib._C._are_functorch_transforms_active())
 
 
 def cross_entropy(x: Any, y: Any) -> Any:
     """x ([x ≥ 0] − y) + log(1 + e^(−|x|)), for autograd."""
-    return _Binary.apply(*torch.broadcast_tensors(x, y))
+    apply: Any = _Binary.apply
+    return apply(*_lib.broadcast_tensors(x, y))
 
 
 class _Binary(torch.autograd.Function):
@@ -27,7 +28,7 @@ class _Binary(torch.autograd.Function):
         """With few passes and little memory; the derivative comes of what is at hand."""
         below, sign = x.abs().neg_(), x.sign()  # of 0 it is 0, which goes well: the linear part is 0 there, σ(x) is ½
         loss = _lib.nn.functional.softplus(below)
-        rest = below.sigmoid_().mul_(sign) if ctx.needs_input_grad[0] else None  # σ(−x) where x > 0, −σ(x) where x < 0
+        rest = below.sigmoid_().mul_(sign) if ctx.needs_input_grad[0] else None  # [x > 0] − σ(x)
         linear = sign.add_(1).mul_(0.5).sub_(y)  # [x ≥ 0] − y
         loss.addcmul_(x, linear)
         slope = None if rest is None else linear.sub_(rest)
