@@ -49,6 +49,10 @@ class Backend(Flow, Special):
         self._xp = module
         return cast(Namespace, module)
 
+    def kinds(self) -> tuple[type[Any], ...]:
+        """The types of its arrays that a compiler must know beforehand: it could not trace how they are found out."""
+        return ()
+
     # -- points where libraries differ ---------------------------------------------------------------
 
     def counter(self, like: Any) -> Array:

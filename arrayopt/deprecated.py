@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
-from arrayopt.dispatch import backend, is_array
+from arrayopt.dispatch import is_compiling
 from arrayopt.tree.arithmetic import norm
 from arrayopt.tree.structure import flatten
 from arrayopt.types import Updates
@@ -30,7 +30,7 @@ def global_norm(updates: Updates) -> Any:
       >>> str(met[0].message)
       'arrayopt.global_norm is deprecated; use arrayopt.tree.norm.'
     """
-    if not any([is_array(x) and backend(x).is_compiling() for x in flatten(updates)[0]]):
+    if not is_compiling(flatten(updates)[0]):
         warnings.warn("arrayopt.global_norm is deprecated; use arrayopt.tree.norm.", DeprecationWarning, stacklevel=2)
     return norm(updates)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import entry_points
 from typing import Any, cast
@@ -12,6 +13,7 @@ import array_api_compat
 
 from arrayopt.backend import Backend
 from arrayopt.counts import Count
+from arrayopt.imports import when_imported
 from arrayopt.types import Namespace
 
 _namespaces: dict[type[Any], Namespace] = {}
@@ -69,6 +71,11 @@ def is_array(x: Any) -> bool:
     )
 
 
+def is_compiling(xs: Iterable[Any]) -> bool:
+    """Whether arrays among these are being compiled by what cannot trace a warning."""
+    return any([is_array(x) and backend(x).is_compiling() for x in xs])
+
+
 def library(x: Any) -> str:
     """The name of an array's library, for messages."""
     return _library(namespace(x))
@@ -101,12 +108,17 @@ def _announced() -> dict[str, Backend]:
 
 
 def prepare() -> None:
-    """Looks up now what a compiler could not trace later: the adapters, and the namespaces of imported libraries."""
+    """Looks up now what a compiler could not trace later: adapters, imported libraries, types of their arrays."""
     for name, found in _announced().items():
         if name in sys.modules:
-            found.load()
+            _namespaces.update(dict.fromkeys(found.kinds(), found.xp))
+
+
+def prepare_for_torch_compile() -> None:
+    """Prepares as soon as anybody imports Torch's compiler, which is before it traces anything."""
+    when_imported("torch._dynamo", lambda _: prepare())
 
 
 def backend_named(name: str) -> Backend:
     """The adapter of that name, or the plain backend for a library that has none."""
-    return _announced().get(name) or Backend(name)
+    return _backends.get(name) or _announced().get(name) or Backend(name)

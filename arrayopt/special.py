@@ -50,6 +50,13 @@ class Special:
         """−Σ y `log_softmax` along the axes."""
         return -self.xp.sum(y * self.log_softmax(x, axis), axis=axis, dtype=x.dtype)
 
+    def binary_cross_entropy(self, x: Array, y: Array) -> Array:
+        """−y log σ(x) − (1 − y) log(1 − σ(x)), as x ([x ≥ 0] − y) + log(1 + e^(−|x|))."""
+        xp: Any = self.xp
+        is_positive = xp.astype(x >= 0, x.dtype)
+        found: Array = x * (is_positive - y) + xp.log1p(xp.exp(x * (1 - 2 * is_positive)))
+        return found
+
     def surprise(self, x: Array, at: Array, axis: int) -> Array:
         """−`log_softmax` along an axis at integers, as `picked` takes them."""
         return self.logsumexp(x, axis) - self.picked(x, at, axis)

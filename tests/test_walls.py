@@ -520,11 +520,11 @@ def test_a_state_of_somebodys_own_is_told_by_them() -> None:
 def test_waiting_for_torch_disturbs_nobody() -> None:
     code = """
 import sys, arrayopt
-from arrayopt.saved import _when_imported
+from arrayopt.imports import when_imported
 seen = []
 before = len(sys.meta_path)
-_when_imported("json.tool", lambda module: seen.append(module.__name__))
-_when_imported("no_such_module", seen.append)
+when_imported("json.tool", lambda module: seen.append(module.__name__))
+when_imported("no_such_module", seen.append)
 import importlib.util
 assert importlib.util.find_spec("json.tool") is not None and seen == []
 import json.tool, inspect
@@ -535,7 +535,7 @@ try:
 except ModuleNotFoundError:
     pass
 assert seen == ["json.tool"]
-_when_imported("json.tool", lambda module: seen.append("at once"))
+when_imported("json.tool", lambda module: seen.append("at once"))
 assert seen == ["json.tool", "at once"]
 """
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -176,12 +176,7 @@ def sigmoid_binary_cross_entropy(logits: Any, labels: Any) -> Any:
     """
     given = operands("sigmoid_binary_cross_entropy", {"logits": logits}, {"labels": labels}).like(0)
     x, y = given.values
-    return given.rounded(_binary(given, x, given.widened(y)))
-
-
-def _binary(given: Operands, x: Array, y: Array) -> Array:
-    is_positive = given.xp.astype(x >= 0, x.dtype)
-    return x * (is_positive - y) + given.xp.log1p(given.xp.exp(x * (1 - 2 * is_positive)))
+    return given.rounded(given.backend.binary_cross_entropy(x, given.widened(y)))
 
 
 def sigmoid_focal_loss(logits: Any, labels: Any, *, alpha: Any = None, gamma: Any = 2.0) -> Any:
@@ -214,7 +209,7 @@ def sigmoid_focal_loss(logits: Any, labels: Any, *, alpha: Any = None, gamma: An
     given = operands("sigmoid_focal_loss", {"logits": logits}, {"labels": labels}, numbers).like(0, 2, 3)
     x, y, share, power = given.values
     y = given.widened(y)
-    loss = _binary(given, x, y) * given.xp.exp(power * _log_rest(given, x, y))
+    loss = given.backend.binary_cross_entropy(x, y) * given.xp.exp(power * _log_rest(given, x, y))
     return given.rounded(loss if share is None else (share * y + (1 - share) * (1 - y)) * loss)
 
 

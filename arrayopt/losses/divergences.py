@@ -6,6 +6,7 @@ import math
 import warnings
 from typing import Any, cast
 
+from arrayopt.dispatch import is_compiling
 from arrayopt.losses.parts import Axis, of_bools, places, selected, total
 from arrayopt.operands import Operands, operands
 from arrayopt.types import Array
@@ -80,9 +81,9 @@ def convex_kl_divergence(log_predictions: Any, targets: Any, axis: Axis = -1, wh
     Returns:
       What that function returns.
     """
-    warnings.warn(
-        "convex_kl_divergence is deprecated: please use generalized_kl_divergence.", DeprecationWarning, stacklevel=2
-    )
+    if not is_compiling([log_predictions, targets]):
+        message = "convex_kl_divergence is deprecated: please use generalized_kl_divergence."
+        warnings.warn(message, DeprecationWarning, stacklevel=2)
     return generalized_kl_divergence(log_predictions, targets, axis=axis, where=where)
 
 

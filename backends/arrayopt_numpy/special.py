@@ -63,6 +63,11 @@ def _total(x: Any, axis: Axis) -> Any:
     """The sum along axes, which stay."""
     import numpy as np
 
-    if axis in (-1, x.ndim - 1) and 0 < x.shape[-1] <= _SHORT:
-        return np.einsum("...i->...", x)[..., None]
-    return x.sum(axis=axis, keepdims=True)
+    if axis not in (-1, x.ndim - 1) or x.shape[-1] == 0:
+        return x.sum(axis=axis, keepdims=True)
+    count = x.shape[-1] // _SHORT if x.shape[-1] > _SHORT else 0
+    rest = np.einsum("...i->...", x[..., count * _SHORT :])[..., None]
+    if not count:
+        return rest
+    blocks = x[..., : count * _SHORT].reshape(*x.shape[:-1], count, _SHORT)  # a view: an axis is split
+    return np.einsum("...i->...", blocks).sum(axis=-1, keepdims=True) + rest

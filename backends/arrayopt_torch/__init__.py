@@ -64,6 +64,9 @@ class TorchBackend(TorchSpecial, Backend):
             dtypes.name(getattr(self.torch, name))
         return found
 
+    def kinds(self) -> tuple[type[Any], ...]:
+        return self.torch.Tensor, self.torch.nn.Parameter
+
     def counter(self, like: Any) -> Any:
         return self.xp.zeros((), dtype=self.xp.int32, device="cpu")
 

@@ -30,6 +30,11 @@ class TorchSpecial(Special):
     def log_sigmoid(self, x: Any) -> Any:
         return self.torch.nn.functional.logsigmoid(x)
 
+    def binary_cross_entropy(self, x: Any, y: Any) -> Any:
+        from arrayopt_torch import binary  # which imports torch, as a compiler can trace it
+
+        return binary.cross_entropy(x, y) if binary.is_served() else super().binary_cross_entropy(x, y)
+
     def surprise(self, x: Any, at: Any, axis: int) -> Any:
         """Torch's ``log_softmax`` is one kernel there and one back; its ``logsumexp`` is five."""
         return -self.picked(self.log_softmax(x, axis), at, axis)
