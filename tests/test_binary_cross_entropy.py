@@ -120,7 +120,8 @@ def test_compiled_in_one_graph_it_answers_the_same() -> None:
     def along(x: Any) -> Any:
         return torch.func.grad(lambda x: f(x, y).sum())(x)
 
-    for g in (lambda x: f(x, y), along):
+    calls: list[Any] = [lambda x: f(x, y), along]
+    for g in calls:
         torch.compiler.reset()
         compiled: Any = torch.compile(g, backend="aot_eager", fullgraph=True)
         torch.testing.assert_close(compiled(x), g(x), rtol=1e-6, atol=0)
