@@ -23,6 +23,8 @@ _names: dict[tuple[type[Any], Any], str] = {}  # by type too: equal hashes of tw
 
 def name(dtype: object) -> str:
     """The bare name of a dtype of any library: ``name(torch.float32) == "float32"``."""
+    if type(dtype) is str:  # which Torch's compiler must not see remembered
+        return _spell(dtype)
     key = (type(dtype), dtype)
     found = _names.get(key)
     if found is None:

@@ -120,12 +120,14 @@ def test_compiled_in_one_graph_it_answers_the_same() -> None:
     def along(x: Any) -> Any:
         return torch.func.grad(lambda x: f(x, y).sum())(x)
 
-    for g in (lambda x: f(x, y), along):
+    calls: list[Any] = [lambda x: f(x, y), along]
+    for g in calls:
         torch.compiler.reset()
-        torch.testing.assert_close(torch.compile(g, backend="aot_eager", fullgraph=True)(x), g(x), rtol=1e-6, atol=0)
+        compiled: Any = torch.compile(g, backend="aot_eager", fullgraph=True)
+        torch.testing.assert_close(compiled(x), g(x), rtol=1e-6, atol=0)
     leaf = x.clone().requires_grad_()
-    total: Any = torch.compile(lambda x: f(x, y).sum(), backend="aot_eager", fullgraph=True)(leaf)
-    total.backward()
+    compiled = torch.compile(lambda x: f(x, y).sum(), backend="aot_eager", fullgraph=True)
+    compiled(leaf).backward()
     torch.testing.assert_close(leaf.grad, along(x), rtol=1e-6, atol=0)
 
 

@@ -15,6 +15,7 @@ from arrayopt import control, losses, projections, schedules
 
 torch.set_num_threads(1)
 weights = torch.nn.Parameter(torch.ones(3))
+whole = torch.ones((2, 3), dtype=torch.int16)
 x, chances = torch.arange(6.0).reshape(2, 3), torch.eye(3)[:2]
 calls = [
     lambda x: arrayopt.{first},
@@ -35,12 +36,16 @@ warnings.simplefilter("error")
 warnings.filterwarnings("ignore", ".*autograd.function.Function.*", DeprecationWarning)  # the compiler makes one
 for call in calls:
     torch.compiler.reset()
-    torch.compile(call, backend="eager", fullgraph=True)(x)
+    torch.compile(call, backend="aot_eager", fullgraph=True)(x)
 print("compiled", len(calls))
 """
 
 ORDERS = ["torch, arrayopt", "arrayopt, torch", "torch._dynamo, arrayopt"]
-FIRST = ["hinge_loss(weights, weights)", "projections.projection_box(weights, 0.0, 1.0)", "tree.norm({'w': weights})"]
+FIRST = [
+    "sigmoid_binary_cross_entropy(x, whole)",
+    "projections.projection_box(weights, 0.0, 1.0)",
+    "tree.norm({'w': weights})",
+]
 
 
 @pytest.mark.parametrize(("order", "first"), list(zip(ORDERS, FIRST, strict=True)))

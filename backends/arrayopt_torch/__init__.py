@@ -16,6 +16,7 @@ from arrayopt.layout import Layout
 from arrayopt_torch.special import TorchSpecial
 
 _NAMES = {"bitwise_invert": "bitwise_not", "equal": "eq", "not_equal": "ne"}
+_INTEGERS = ("int8", "int16", "int32", "int64", "uint8")
 _WITHOUT_OUT = frozenset({"isfinite", "isinf", "isnan", "real", "imag", "conj"})
 
 _NO_LEAVES = (
@@ -60,7 +61,7 @@ class TorchBackend(TorchSpecial, Backend):
     def load(self) -> Any:
         """Imports it, and spells its dtypes: within a loop that is compiled nothing new may be remembered."""
         found: Any = super().load()
-        for name in (*dtypes.REALS, *dtypes.COMPLEX, "bool", "int32", "int64"):
+        for name in (*dtypes.REALS, *dtypes.COMPLEX, "bool", *_INTEGERS):
             dtypes.name(getattr(self.torch, name))
         return found
 

@@ -10,7 +10,7 @@ _lib: Any = torch  # whose parts used here have no complete types
 
 
 def is_served() -> bool:
-    """Whether what follows may do it. Torch's compiler wants plain words, and ``torch.func`` in forward mode twice."""
+    """Whether what follows may do it. Torch's compiler wants plain words, and so does ``torch.func``."""
     return not (torch.compiler.is_compiling() or _lib._C._are_functorch_transforms_active())
 
 
