@@ -49,6 +49,10 @@ def where_all_is_false_it_is_the_identity(masked: Masked, inner: Recipe, library
         assert all([dispatch.library(x) == library.name for x in kept]), "a counter is of another library"
 
 
+def _pairs(some: Any, others: Any) -> list[tuple[Any, Any]]:
+    return list(zip(arrayopt.tree.leaves(some), arrayopt.tree.leaves(others), strict=True))
+
+
 def it_is_the_inner_one_on_the_part(masked: Masked, inner: Recipe, library: Library) -> None:
     """As if there were no other parameters; those have their gradients for updates."""
     params, days = given(library)
