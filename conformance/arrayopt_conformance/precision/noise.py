@@ -103,7 +103,7 @@ def _right(x: Array, a: Array) -> Any:
 
 
 def _tensordot(x: Array, y: Array, axes: Any = 2) -> Any:
-    pairs = (range(x.ndim - axes, x.ndim), range(axes)) if isinstance(axes, int) else map(np.atleast_1d, axes)
+    pairs: Any = (range(x.ndim - axes, x.ndim), range(axes)) if isinstance(axes, int) else map(np.atleast_1d, axes)
     here, there = [[int(a) % array.ndim for a in chosen] for array, chosen in zip((x, y), pairs, strict=True)]
     kept = [[a for a in range(array.ndim) if a not in gone] for array, gone in ((x, here), (y, there))]
     count = math.prod([x.shape[a] for a in here])
