@@ -125,7 +125,7 @@ def _on_sphere(x: Array, scale: Array) -> Array:
 def _joined(of: Leaves) -> Array:
     """The entries of all leaves as one vector."""
     flat = [of.given.xp.reshape(x, (-1,)) for x in of.xs]
-    return flat[0] if len(flat) == 1 else cast(Array, of.given.xp.concat(flat))
+    return flat[0] if len(flat) == 1 else of.given.xp.concat(flat)
 
 
 def _parted(of: Leaves, p: Any) -> Tree:
