@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pytest
-from arrayopt_conformance.libraries import Library, libraries
+from arrayopt_conformance.libraries import Library, has, libraries
 
 from arrayopt.control import cond, scan, while_loop
 from arrayopt.derivatives import custom_jvp, scale_gradient, stop_gradient
@@ -366,3 +367,27 @@ def test_inputs_are_left_alone() -> None:
     x.flags.writeable = False
     scan(lambda c, r: (c + r, r), np.asarray(0.0), x)
     assert scale_gradient(x, 2.0) is x
+
+
+@pytest.mark.skipif(not has("torch"), reason="needs torch")
+@pytest.mark.parametrize("outer", ["jacfwd", "jacrev"])
+@pytest.mark.parametrize("inner", ["jacfwd", "jacrev"])
+def test_second_derivatives_of_ones_own_in_every_order_of_modes(inner: str, outer: str) -> None:
+    torch: Any = importlib.import_module("torch")
+
+    @custom_jvp(lambda xs, tangents: 3 * xs[0] ** 2 * tangents[0])
+    def cube(x: Any) -> Any:
+        return x * x * x
+
+    x = torch.tensor([1.0, 2.0], dtype=torch.float64)
+    second = getattr(torch.func, outer)(getattr(torch.func, inner)(lambda x: cube(x).sum()))
+    assert torch.equal(second(x), torch.diag(6 * x))
+
+
+@pytest.mark.skipif(not has("torch"), reason="needs torch")
+def test_forward_mode_three_times_is_refused_rather_than_wrong() -> None:
+    torch: Any = importlib.import_module("torch")
+    cube = custom_jvp(lambda xs, tangents: 3 * xs[0] ** 2 * tangents[0])(lambda x: x * x * x)
+    third = torch.func.jacfwd(torch.func.jacfwd(torch.func.jacfwd(cube)))
+    with pytest.raises(NotImplementedError, match="goes to second order"):
+        third(torch.tensor(2.0, dtype=torch.float64))

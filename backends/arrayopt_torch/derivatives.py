@@ -23,12 +23,21 @@ def custom_jvp(function: Callable[..., Any], jvp: Callable[..., Any], xs: tuple[
     if not 1 <= len(xs) <= len(_Plain):
         raise TypeError(f"custom_jvp: on Torch a function takes 1 to {len(_Plain)} arrays; got {len(xs)}.")
     if not torch.compiler.is_compiling():
-        return _Forward[len(xs) - 1].apply(function, jvp, *xs)
+        depth = _forward_depth()
+        if depth > 2:
+            raise NotImplementedError("custom_jvp: on Torch forward mode within forward mode goes to second order.")
+        return _composed(function, jvp, xs) if depth == 2 else _Forward[len(xs) - 1].apply(function, jvp, *xs)
     from arrayopt_torch.control import is_transformed  # which imports the compiler
 
     if is_transformed():
         return _composed(function, jvp, xs)
     return _Plain[len(xs) - 1].apply(function, jvp, *xs)
+
+
+def _forward_depth() -> int:
+    """How many forward modes of `torch.func` are within one another: of two, Torch drops the inner one's tangents."""
+    levels: Any = _lib._C._functorch.get_interpreter_stack() or []
+    return sum([level.key() == _lib._C._functorch.TransformType.Jvp for level in levels])
 
 
 def _composed(function: Callable[..., Any], jvp: Callable[..., Any], xs: tuple[Any, ...]) -> Any:
