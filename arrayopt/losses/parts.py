@@ -129,7 +129,8 @@ def direction(given: Operands, x: Array, axis: Axis, least: Array) -> Direction:
     x, least = x * one, least * one * one
     square: Any = xp.sum(x * x, axis=axis, keepdims=True, dtype=x.dtype)
     length = xp.sqrt(xp.maximum(square, least))
-    return Direction(x / length, one / length, square >= least)
+    with given.backend.quiet():  # a vector of zeros has no direction: NaN
+        return Direction(x / length, one / length, square >= least)
 
 
 def total(given: Operands, x: Array, axis: Axis, where: Array | None = None) -> Array:

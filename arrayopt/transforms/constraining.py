@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 from arrayopt import checks, dtypes
 from arrayopt.base import EmptyState, GradientTransformation, init_empty_state, remembering
 from arrayopt.calls import by_call
-from arrayopt.dispatch import backend, is_array, library, namespace, same_library
+from arrayopt.dispatch import backend, is_array, library, namespace
 from arrayopt.lift import lift, parameters, settled
+from arrayopt.mixed import Meeting, takes
 from arrayopt.numerics import shortened, where
 from arrayopt.tree.align import places
 from arrayopt.tree.structure import flatten
@@ -51,6 +52,8 @@ def zero_nans() -> GradientTransformation:
 
     def update(updates: Updates, state: ZeroNansState, params: Params = None) -> tuple[Updates, ZeroNansState]:
         del params
+        gs, spec = flatten(updates)
+        updates = spec.unflatten(Meeting(gs, flatten(state.found_nan)[0]).received(gs))
         return lift(who, _without_nans, updates), ZeroNansState(_found(who, updates, state.found_nan))
 
     return remembering(who, ZeroNansState, init, update)
@@ -67,7 +70,7 @@ def _found(who: str, updates: Updates, old: Any) -> Any:
 
 
 def _check_flag(who: str, flag: Any, g: Array) -> None:
-    if is_array(flag) and not same_library(flag, g):
+    if is_array(flag) and not takes(g, flag):
         raise TypeError(
             f"{who}: all arrays must be of one library; ZeroNansState.found_nan is of {library(flag)}, "
             f"the gradients of {library(g)}."

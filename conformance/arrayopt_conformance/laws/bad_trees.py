@@ -101,8 +101,9 @@ def _assert_refused_or_handed_on(make: Recipe, what: str, gs: Any, state: Any, p
 def _assert_refused_or_not_read(make: Recipe, what: str, gs: Any, state: Any, params: Any) -> None:
     made: list[Any] = []
     if not refused(make, f"{what} for init", lambda: made.append(make().init(params)), _PATH):
-        unheeded = make().update(gs, state, params)[0]["layer"]["w"] is gs["layer"]["w"]
-        assert unheeded or not by_path(made[0]), f"init makes of {what} a state {made[0]}"
+        known = bool(by_path(made[0]))
+        unheeded = known and make().update(gs, state, params)[0]["layer"]["w"] is gs["layer"]["w"]
+        assert unheeded or not known, f"init makes of {what} a state {made[0]}"
     done: list[Any] = []
     if not refused(make, what, lambda: done.append(make().update(gs, state, params)), _PATH):
         assert_same(done[0][0], make().update(gs, state, None)[0], f"with {what}, read as a parameter, the update")
