@@ -9,7 +9,10 @@ _KEPT = "return where(moved {} 0, -p if narrow is None else {}, g)"
 _USUAL = _KEPT.format("<", "-shortened(p, narrow)")
 _LIFTED = "return (lift(who, _within, updates, params=params, narrow=_narrowest({})), state)"
 
+_MET = "updates = spec.unflatten(Meeting(gs, flatten(state.found_nan)[0]).received(gs))"
+
 EQUIVALENT = {
+    f"update: {_MET} -> deleted": "all are of one library; a law looks at NumPy's beside JAX's",
     **{
         f"_within: {_REAL.format('')} -> {other}": "NumPy orders complex numbers, by their real parts first"
         for other in (_REAL.format("not "), "deleted")
