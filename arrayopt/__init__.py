@@ -15,6 +15,7 @@ Example:
 """
 
 from arrayopt import contrib as contrib
+from arrayopt import dispatch as dispatch
 from arrayopt import losses as losses
 from arrayopt import projections as projections
 from arrayopt import saved as saved
@@ -32,7 +33,6 @@ from arrayopt.base import init_empty_state as init_empty_state
 from arrayopt.base import with_extra_args_support as with_extra_args_support
 from arrayopt.deprecated import global_norm as global_norm
 from arrayopt.derivatives import scale_gradient as scale_gradient
-from arrayopt.dispatch import prepare_for_torch_compile
 from arrayopt.fused import FusedStep as FusedStep
 from arrayopt.fused import fused_step as fused_step
 from arrayopt.losses import convex_kl_divergence as convex_kl_divergence
@@ -126,6 +126,6 @@ from arrayopt.types import Schedule as Schedule
 from arrayopt.types import Updates as Updates
 
 saved.tell_torch("arrayopt", "arrayopt.contrib")
-prepare_for_torch_compile()
+dispatch.prepare_for_torch_compile()
 
 __version__ = "0.1.0"
