@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from arrayopt_conformance.harness.compiled import fresh
+from arrayopt_conformance.harness.strict import abroad, guarded
 from arrayopt_conformance.libraries import Library, double, has, libraries
 from projection_cases import CASES, NORMAL, Case, Vector, cut, gradient_of, joined, points
 
@@ -28,14 +29,14 @@ needs_optax = pytest.mark.skipif(not has("optax"), reason="Optax is not installe
 needs_torch = pytest.mark.skipif("torch" not in libraries(), reason="Torch is not installed")
 
 
-def project(case: Case, library: Library, x: Vector, dtype: str) -> Any:
+def project(case: Case, library: Library, x: Vector, dtype: str, how: Callable[..., Any] = lambda f: f) -> Any:
     """The case on a library, as a tree of its arrays."""
 
     def here(tree: Any) -> Any:
         return library.tree(tree, dtype)
 
     rest = case.arguments(here)
-    return case.function(projections)(here(cut(x)), *rest)
+    return how(lambda tree: case.function(projections)(tree, *rest))(here(cut(x)))
 
 
 # -- by the definition ---------------------------------------------------------------------------------------
@@ -76,6 +77,26 @@ def test_a_point_of_the_set_comes_back_as_it_was(case: Case, name: str, dtype: s
     rounded = library.numpy(library.asarray(inner, dtype)).astype(np.float64)
     assert case.outside(rounded) == 0
     np.testing.assert_array_equal(joined(library.numpy(project(case, library, inner, dtype))), rounded)
+
+
+@one_of_each
+@pytest.mark.parametrize("name", [name for name, library in libraries().items() if len(library.modes) > 1])
+def test_compiled_it_is_the_same(case: Case, name: str) -> None:
+    library = libraries()[name]
+    for how in library.modes.values():
+        for x in points()[1::6]:
+            p = joined(library.numpy(project(case, library, x, "float32", how)))
+            np.testing.assert_allclose(p, case.oracle(x), rtol=0, atol=1e-6 * max(1, np.abs(x).max()))
+
+
+@pytest.mark.skipif("array_api_strict" not in libraries(), reason="array-api-strict is not installed")
+@every_case
+def test_needs_no_value_and_no_default_device(case: Case) -> None:
+    library = libraries()["array_api_strict"]
+    x, rest = abroad(library.tree(cut(points()[5]))), case.arguments(lambda tree: abroad(library.tree(tree)))
+    with guarded():
+        p = case.function(projections)(x, *rest)
+    assert [leaf.device for leaf in p.values()] == [x["w"].device] * 2
 
 
 @every_case

@@ -18,7 +18,7 @@ import pytest
 
 import arrayopt
 from arrayopt import tree
-from arrayopt.dispatch import backend_named, library
+from arrayopt.dispatch import backend, backend_named, library
 
 # -- NumPy's arrays beside JAX's ------------------------------------------------------------------------------
 
@@ -418,6 +418,10 @@ def test_so_is_one_without_grad_mode_once_all_gradients_are_none(fresh: Any) -> 
     trained(fresh, steps=3, within=fresh.no_grad)
     (said,) = fresh.warned()
     assert "all updates are None" in said and "arrayopt.fused_step" in said
+
+
+def test_an_adapter_hears_of_applied_updates() -> None:
+    assert backend(np.ones(1)).applied([np.ones(1)], []) is None
 
 
 def test_loops_that_train_are_not_warned_of(fresh: Any) -> None:
