@@ -13,6 +13,7 @@ from arrayopt.answers import described
 from arrayopt.backend import Backend
 from arrayopt.counts import bare
 from arrayopt.dispatch import backend, backend_named, is_array, library, namespace, same_library
+from arrayopt.mixed import leading
 from arrayopt.types import Array, Namespace
 
 
@@ -95,25 +96,22 @@ def _real(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _of_one_library(who: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments as arrays of the library that those of them are of which are arrays already."""
-    arrays = {name: bare(x) for name, x in given.items() if _may_be_array(x) and is_array(bare(x))}
-    of = [backend(x) for x in arrays.values()]
-    chosen = next((b for b in of if b.name == "jax"), of[0] if of else backend_named("numpy"))
-    return {name: None if x is None else _met(who, name, bare(x), chosen, arrays) for name, x in given.items()}
+    like = leading([bare(x) for x in given.values() if _may_be_array(x)])
+    return {name: None if x is None else _met(who, name, bare(x), like) for name, x in given.items()}
 
 
-def _met(who: str, name: str, x: Any, chosen: Backend, arrays: Mapping[str, Any]) -> Any:
+def _met(who: str, name: str, x: Any, like: Any) -> Any:
+    of = backend_named("numpy") if like is None else backend(like)
     if _is_number(x) or isinstance(x, bool):
-        beside = next((y for y in arrays.values() if library(y) == chosen.name), None)
-        return chosen.number(x, beside)
+        return of.number(x, like)
     if not is_array(x):
         raise TypeError(f"{who}: {name} must be an array or a number; got {described(x)}.")
-    other = next((y for y in arrays.values() if library(y) == chosen.name), x)
-    if same_library(x, other):
+    if same_library(x, like):
         return x
-    if chosen.takes(x):
-        return chosen.receive(x)
+    if of.takes(x):
+        return of.receive(x)
     raise TypeError(
-        f"{who}: all arrays must be of one library; {name} is of {library(x)}, others are of {chosen.name}."
+        f"{who}: all arrays must be of one library; {name} is of {library(x)}, others are of {library(like)}."
     )
 
 
