@@ -90,10 +90,11 @@ def scale_gradient(inputs: Tree, scale: Scalar) -> Tree:
       scale = −λ.
     """
     factor: Any = bare(scale)
-    if not isinstance(factor, (int, float)) and not is_array(factor):
+    if is_array(factor):
+        if tuple(factor.shape) != ():
+            raise ValueError(f"scale_gradient: scale must be 0-d; its shape is {tuple(factor.shape)}.")
+    elif not isinstance(factor, (int, float)):
         raise TypeError(f"scale_gradient: scale must be a number or a 0-d array; got {described(scale)}.")
-    if is_array(factor) and tuple(factor.shape) != ():
-        raise ValueError(f"scale_gradient: scale must be 0-d; its shape is {tuple(factor.shape)}.")
     if type(factor) in (int, float) and factor in (0, 1):
         return inputs if factor else stop_gradient(inputs)
     leaves, spec = flatten(inputs)

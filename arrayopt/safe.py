@@ -51,11 +51,11 @@ def safe_norm(x: Any, min_norm: Any, ord: Any = None, axis: Axis = None, keepdim
     return given.rounded(found if keepdims else given.xp.squeeze(found, axis=axes))
 
 
-def _axes(x: Array, ord: Any, axis: Any) -> tuple[int, ...]:
+def _axes(x: Array, ord: Any, axis: Axis) -> tuple[int, ...]:
     """The axes of the vectors or matrices, counted from the start."""
     if axis is None and (ord is None or x.ndim in (1, 2)):
         return tuple(range(x.ndim))
-    given = axis if isinstance(axis, tuple) else (axis,)
+    given: list[Any] = [*axis] if isinstance(axis, tuple) else [axis]
     if not all([hasattr(k, "__index__") and -x.ndim <= k < x.ndim for k in given]) or len(given) not in (1, 2):
         raise ValueError(f"safe_norm: axis must be one axis or two of the {x.ndim} there are; got {described(axis)}.")
     return tuple([int(k) % x.ndim for k in given])

@@ -6,6 +6,7 @@ import ast
 import importlib
 import importlib.util
 import inspect
+import json
 import pkgutil
 import subprocess
 import sys
@@ -22,7 +23,7 @@ TOP = {"pyproject.toml", "README.md", "LICENSE", "arrayopt", "backends", "tests"
 
 
 def run(*command: str, cwd: Path = ROOT) -> str:
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=900)  # not forever
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -55,6 +56,36 @@ def test_types_by_mypy() -> None:
 def test_types_by_pyright() -> None:
     need("basedpyright")
     run(sys.executable, "-m", "basedpyright", "--level", "error", "--pythonpath", sys.executable)
+
+
+def test_arrays_of_every_library_are_scalars_to_type_checkers(tmp_path: Path) -> None:
+    """In the script of a user. (Pyright took hours over one of NumPy's, before `ScalarArray`.)"""
+    for module in ("mypy", "basedpyright", "jax", "torch"):
+        need(module)
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    (tmp_path / "pyrightconfig.json").write_text('{"typeCheckingMode": "standard"}')
+    run(sys.executable, "-m", "mypy", "--strict", str(script), cwd=tmp_path)
+    told = run(sys.executable, "-m", "basedpyright", "--pythonpath", sys.executable, "--outputjson", cwd=tmp_path)
+    assert json.loads(told)["summary"]["filesAnalyzed"] == 1
+
+
+SCRIPT = """
+import jax.numpy as jnp
+import numpy as np
+import torch
+
+import arrayopt
+
+arrayopt.scale(np.asarray(-0.1))
+arrayopt.scale(np.float32(-0.1))
+arrayopt.scale(np.zeros((2, 2))[0, 0])
+arrayopt.scale(jnp.asarray(-0.1))
+arrayopt.scale(torch.tensor(-0.1))
+arrayopt.chain(arrayopt.clip_by_global_norm(np.asarray(1.0)), arrayopt.adamw(jnp.asarray(0.1), b1=torch.tensor(0.9)))
+arrayopt.adam(lambda k: 0.1 * 0.5**k)
+arrayopt.scale_gradient(np.ones(3), np.asarray(2.0))
+"""
 
 
 def test_the_wheel_has_every_package() -> None:

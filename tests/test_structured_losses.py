@@ -13,6 +13,7 @@ from arrayopt_conformance.functions.oracles import structured
 from arrayopt_conformance.libraries import Library, double, has, libraries
 
 import arrayopt
+from arrayopt import dtypes
 from arrayopt.dispatch import namespace
 
 losses: Any = arrayopt.losses  # whose arrays are of every library
@@ -294,7 +295,7 @@ def test_fenchel_young_takes_more_arguments_and_no_rows(library: Library) -> Non
     assert tuple(loss(*on(library, np.zeros((0, 2, 3)), np.zeros(3))).shape) == (0, 2)
     for dtype in [kind for kind in ("float16", "bfloat16") if kind in library.dtypes]:
         narrow = loss(*on(library, X, np.eye(3)[1], dtype=dtype))
-        assert arrayopt.dtypes.name(narrow.dtype) == dtype
+        assert dtypes.name(narrow.dtype) == dtype
     with pytest.raises(ValueError, match="max_fun must answer with a 0-d array"):
         make_fenchel_young_loss(lambda row: row)(*on(library, X, X))
     with pytest.raises(ValueError, match=r"with the same n; got \(2, 4, 3\) and \(2,\)"):

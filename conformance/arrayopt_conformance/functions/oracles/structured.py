@@ -60,7 +60,7 @@ def ctc_loss_with_forward_probs(
 def _row(x: Numpy, frames: Numpy, labels: Numpy, count: int, blank: int, zero: float) -> tuple[float, Numpy, Numpy]:
     log_p, n = x - np.log(np.exp(x).sum(axis=-1, keepdims=True)), len(labels)
     in_blank, in_label = [0.0, *[zero] * n], [zero] * n
-    blanks, ends = [], []
+    blanks, ends = list[list[float]](), list[list[float]]()
     for t in range(len(x)):
         if not frames[t]:
             in_blank, in_label = _frame(log_p[t], labels, in_blank, in_label, blank, zero)
