@@ -30,8 +30,8 @@ def test_each_rule_has_its_oracle_in_the_file_of_its_room() -> None:
     """None without the other, none twice, none elsewhere."""
     rooms = Counter([(rule.name, rule.make.__module__.rpartition(".")[-1]) for rule in everybody()])
     found = Counter([(oracle.name, oracle.room) for oracle in every()])
-    assert not rooms - found, "these rules have no oracle in the file named as theirs"
-    assert not found - rooms, "these oracles are of no rule of such a file"
+    assert not [*(rooms - found)], "these rules have no oracle in the file named as theirs"
+    assert not [*(found - rooms)], "these oracles are of no rule of such a file"
 
 
 def test_it_is_found_by_its_name() -> None:
