@@ -1,7 +1,7 @@
 """The rules of arrayopt, found by looking: no list to be kept.
 
 A rule is a public function in ``arrayopt.optimizers`` or ``arrayopt.transforms`` that returns a transform. Its
-oracle is the module of its name in ``arrayopt_conformance.oracles``. A combinator takes transforms to make another:
+oracle is the function of its name in ``arrayopt_conformance.oracles``. A combinator takes transforms to make another:
 so its annotations say, see `makers`. It is held to whatever a rule is, with the inner transforms of its cases.
 """
 
@@ -13,17 +13,16 @@ import pkgutil
 from collections.abc import Callable, Iterator
 from functools import cache, partial
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import arrayopt
 import arrayopt.optimizers
 import arrayopt.transforms
 from arrayopt import base, contrib
-from arrayopt_conformance import oracles
 from arrayopt_conformance.makers import by_name, makes_transforms, takes_transforms
-from arrayopt_conformance.oracles import Inner, Maker, Schedule, within
+from arrayopt_conformance.oracles import Inner, Maker, Reach, Schedule, markers, oracle_of, within
 
-REACHES = ("elementwise", "leafwise", "treewise")
+REACHES: tuple[Reach, ...] = get_args(Reach)
 
 
 class Rule(NamedTuple):
@@ -31,7 +30,7 @@ class Rule(NamedTuple):
 
     name: str
     make: Callable[..., Any]  # of keyword arguments
-    oracle: Any  # the oracle module, or None
+    oracle: Any  # the `Oracle`, or None
     wraps: bool = False  # whether it is a combinator
 
     def __str__(self) -> str:
@@ -45,22 +44,21 @@ class Rule(NamedTuple):
     @property
     def cases(self) -> dict[str, dict[str, Any]]:
         """Named sets of arguments, schedules and inner transforms made."""
-        return {name: arguments(case) for name, case in self.oracle.CASES.items()}
+        return {name: arguments(case) for name, case in self.oracle.cases.items()}
 
     @property
     def usual(self) -> dict[str, Any]:
         """Arguments to call it with where any will do: the first case."""
         return next(iter(self.cases.values()))
 
-    def reach(self, case: str) -> str | None:
+    def reach(self, case: str) -> Reach:
         """How far an entry is felt in a case: as its oracle states, or as the oracles of the transforms in it."""
-        stated = [getattr(self.oracle, "REACH", None)]
-        stated += [getattr(oracle_of(inner.name), "REACH", None) for inner in inners(self.oracle.CASES[case])]
-        return None if None in stated else max(stated, key=REACHES.index)
+        inner = [markers.oracle(each.name) for each in inners(self.oracle.cases[case])]
+        return max([oracle.reach for oracle in (self.oracle, *inner)], key=REACHES.index)
 
     def speakers(self, case: str) -> tuple[str, ...]:
         """The names that an error may begin with in a case."""
-        return (self.name, *[inner.name for inner in inners(self.oracle.CASES[case])])
+        return (self.name, *[inner.name for inner in inners(self.oracle.cases[case])])
 
 
 def _as_it_is(value: Any) -> Any:
@@ -113,12 +111,6 @@ def combinators() -> list[Rule]:
 def everybody() -> list[Rule]:
     """Rules and combinators."""
     return [*rules(), *combinators()]
-
-
-def oracle_of(name: str) -> ModuleType | None:
-    """The oracle module of a rule, None if there is none."""
-    found = {module.name for module in pkgutil.iter_modules(oracles.__path__)}
-    return importlib.import_module(f"{oracles.__name__}.{name}") if name in found else None
 
 
 def _factories() -> Iterator[tuple[str, Callable[..., Any]]]:

@@ -37,16 +37,16 @@ def cases(places: list[Place]) -> Cases:
 
 
 def _fullest(rule: Rule) -> list[str]:
-    return list(rule.oracle.CASES)[-1:]
+    return list(rule.oracle.cases)[-1:]
 
 
 def _others(rule: Rule) -> list[str]:
-    return list(rule.oracle.CASES)[:-1]
+    return list(rule.oracle.cases)[:-1]
 
 
 def check(rule: Rule, case: str, place: Place, engine: str, dtype: str) -> Any:
     """One case, held to what it is held to on a machine without a GPU; the engine that served."""
-    kwargs, library = rule.oracle.CASES[case], place.library
+    kwargs, library = rule.oracle.cases[case], place.library
     if dtype == "float64":
         return in_double(partial(rule.make, **arguments(kwargs)), place, engine)
     if "float64" in map(str, kwargs.values()) and "float64" not in library.dtypes:

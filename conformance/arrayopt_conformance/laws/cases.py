@@ -18,7 +18,7 @@ QUICK = ("numpy", "torch")  # JAX compiles every operation of every shape, array
 
 def recipes(rule: Rule, law: Law, library: Library) -> Iterator[tuple[str, Recipe]]:
     """The rule with the arguments of each case; where that takes long, of the first and the last, which has most."""
-    cases = list(rule.oracle.CASES)
+    cases = list(rule.oracle.cases)
     whole = library.name in QUICK and not law.dear
     for name in cases if whole else cases[:: len(cases) - 1 or 1]:
         yield name, recipe(rule, name, library)
@@ -26,7 +26,7 @@ def recipes(rule: Rule, law: Law, library: Library) -> Iterator[tuple[str, Recip
 
 def recipe(rule: Rule, case: str, library: Library, make: Callable[..., Any] | None = None) -> Recipe:
     """The rule, or what is made by another function in its place, with the arguments of a case."""
-    given = arguments(rule.oracle.CASES[case], partial(_at_hand, library))
+    given = arguments(rule.oracle.cases[case], partial(_at_hand, library))
     return Recipe(make or rule.make, given, rule.speakers(case), rule.reach(case))
 
 

@@ -119,11 +119,11 @@ def killer(mutant: Mutant) -> str:
     module = executed(mutant)
     for library, dtype in TRIALS:
         for rule in judged()[mutant.room][1] if library in libraries() else []:
-            for case in rule.oracle.CASES:
+            for case in rule.oracle.cases:
                 if not _passes(rule, module, case, library, dtype):
                     return f"{rule} {case} {library} {dtype}"
     for rule in judged()[mutant.room][1]:
-        for case, given in rule.oracle.CASES.items():
+        for case, given in rule.oracle.cases.items():
             make = Recipe(_made_by(module, rule), arguments(given))
             if not all([_holds(law, make) for law in SIZES]):
                 return f"{rule} {case} sizes"
@@ -146,7 +146,7 @@ def _killer_of_a_wrapper(rule: Rule, module: ModuleType) -> str:
             if not all([_is_quiet(relation.holds, getattr(module, rule.name), make, on) for make in makers]):
                 return f"{relation} {on}"
     for law in [law for law in laws() if law.speaks_of(numpy) and not law.dear]:
-        for case in [*rule.oracle.CASES][:: len(rule.oracle.CASES) - 1 or 1]:
+        for case in [*rule.oracle.cases][:: len(rule.oracle.cases) - 1 or 1]:
             if not _holds(law.holds, recipe(rule, case, numpy, _made_by(module, rule))):
                 return f"{rule} {case} {law}"
     return ""

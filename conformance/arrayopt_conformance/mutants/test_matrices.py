@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,15 +14,15 @@ from arrayopt_conformance.harness import matrices
 from arrayopt_conformance.libraries import Library, libraries
 from arrayopt_conformance.mutants.automatic import mutants_of
 from arrayopt_conformance.mutants.engine import Mutant, executed
-from arrayopt_conformance.oracles import Array, Cases, leaf_by_leaf
+from arrayopt_conformance.oracles import Array, leaf_by_leaf
 from arrayopt_conformance.precision.noise import HALF_ULP, arithmetic
 from arrayopt_conformance.precision.tier import check_run
 from arrayopt_conformance.rules import Rule
 from arrayopt_conformance.semantics.trajectories import Disagreement, check_case
 
 
-@leaf_by_leaf
-def oracle(p: Array, gs: Iterable[Array], *, decay: float = 0.9) -> Iterator[Array]:
+@leaf_by_leaf(reach="leafwise", cases={"defaults": {}, "short": {"decay": 0.5}})
+def by_matrices(p: Array, gs: Iterable[Array], *, decay: float = 0.9) -> Iterator[Array]:
     """by singular values, of which the step makes others, one by one"""
     m, left = 0 * p, np.zeros(())
     for g in gs:
@@ -36,15 +36,7 @@ def oracle(p: Array, gs: Iterable[Array], *, decay: float = 0.9) -> Iterator[Arr
         yield np.einsum("ij,jk,k,kl->il", left, u, (3 * s - s**3) / 2, v)
 
 
-class Planted:
-    """What a module of oracles holds."""
-
-    REACH = "leafwise"
-    CASES: ClassVar[Cases] = {"defaults": {}, "short": {"decay": 0.5}}
-    oracle = oracle
-
-
-RULE = Rule("by_matrices", matrices.by_matrices, Planted)
+RULE = Rule("by_matrices", matrices.by_matrices, by_matrices)
 TEXT = Path(str(matrices.__file__)).read_text(encoding="utf-8")
 MUTANTS = mutants_of("matrices", TEXT)
 
@@ -59,7 +51,7 @@ CHANGED = {  # what must be among them: factors exchanged, a transpose dropped
 def noticed(mutant: Mutant) -> bool:
     with np.errstate(all="ignore"):
         try:
-            for case in Planted.CASES:
+            for case in by_matrices.cases:
                 check_case(RULE, case, libraries()["numpy"], "float64", make=executed(mutant).by_matrices)
         except Exception:  # shapes that do not fit, too
             return True
@@ -79,9 +71,9 @@ def test_a_mutant_is_killed(mutant: Mutant) -> None:
     assert noticed(mutant)
 
 
-@pytest.mark.parametrize("case", Planted.CASES)
+@pytest.mark.parametrize("case", by_matrices.cases)
 def test_it_is_as_exact_as_rounding_lets_it_be(case: str, library: Library) -> None:
-    check_run(RULE.make(**Planted.CASES[case]), RULE, case, library, "float32")
+    check_run(RULE.make(**by_matrices.cases[case]), RULE, case, library, "float32")
 
 
 NAIVE = {

@@ -1,4 +1,17 @@
-"""Adafactor, as a chain:
+"""Adafactor: Adam's second moment, kept as one row and one column (scale_by_factored_rms).
+
+    q = |g|² + ε
+    R ← d(k)·R + (1 − d(k))·mean of q along the largest axis
+    C ← d(k)·C + (1 − d(k))·mean of q along the second largest axis
+    u = g/√V,  V = R·C/(mean of R along the second largest axis)
+
+Of equally large axes the last counts as the largest. A leaf with fewer than two axes, or whose second
+largest axis is below min_dim_size_to_factor, keeps V ← d(k)·V + (1 − d(k))·q itself.
+The decay grows from zero, d(k) = 1 − t^(−decay_rate) with t = max(k − step_offset + 1, 1): before the
+offset is reached nothing is remembered. ε may be a schedule.
+
+scale_by_param_block_rms is u = g·max(rms(p), ε₂), leaf by leaf, with the parameters before this step. adafactor is a
+chain:
 
     u ← g/√V, factored                      scale_by_factored_rms
     u ← u/max(1, rms(u)/d)                  clip_by_block_rms, unless the threshold is None
@@ -12,23 +25,120 @@ N. Shazeer, M. Stern (2018), Adafactor: Adaptive Learning Rates with Sublinear M
 arXiv:1804.04235, algorithms 4 and 5. The paper's own η(k), min(10⁻², 1/√t), is left to the caller.
 """
 
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator
 
-from . import Array, Cases, Matrices, ScalarOrSchedule, leaf_by_leaf
-from .add_decayed_weights import RISING, Mask
-from .add_decayed_weights import oracle as add_decayed_weights
-from .clip_by_block_rms import oracle as clip_by_block_rms
-from .ema import oracle as ema
-from .scale import oracle as scale
-from .scale_by_factored_rms import FADING
-from .scale_by_factored_rms import oracle as scale_by_factored_rms
-from .scale_by_learning_rate import DECAYING
-from .scale_by_learning_rate import oracle as scale_by_learning_rate
-from .scale_by_param_block_rms import oracle as scale_by_param_block_rms
+import numpy as np
+
+from . import Array, Hyperbola, Matrices, ScalarOrSchedule, Schedule, at, leaf_by_leaf, rms
+from .accumulation import ema
+from .clipping import clip_by_block_rms
+from .decay import RISING, Mask, add_decayed_weights
+from .scaling import DECAYING, scale, scale_by_learning_rate
+
+FADING = Schedule.of("exponential_decay", init_value=0.1, transition_steps=3, decay_rate=0.7)
+
+_SMALL = {"min_dim_size_to_factor": 2}  # so that the leaves of SHAPES are factored
+_MOMENTUM = {"momentum": 0.9, "dtype_momentum": "float64"}
 
 
-@leaf_by_leaf
-def oracle(
+def power(i: int, decay_rate: float) -> float:
+    """decay after i earlier steps"""
+    return 1 - math.pow(i + 1, -decay_rate)
+
+
+@leaf_by_leaf(
+    reach="leafwise",
+    cases={
+        "defaults": {},
+        "factored": {"min_dim_size_to_factor": 2},
+        "unfactored": {"factored": False, "min_dim_size_to_factor": 2},
+        "some_factored": {"min_dim_size_to_factor": 5},
+        "just_factored": {"min_dim_size_to_factor": 4},
+        "decay_rate": {"decay_rate": 0.5, "min_dim_size_to_factor": 2},
+        "step_offset": {"step_offset": 3, "min_dim_size_to_factor": 2},
+        "epsilon": {"epsilon": 1e-3, "min_dim_size_to_factor": 2},
+        "epsilon_schedule": {"epsilon": FADING, "min_dim_size_to_factor": 2},
+        "unfactored_epsilon": {"epsilon": 1e-3},
+        "decay_rate_fn": {"decay_rate_fn": Hyperbola(2.0), "min_dim_size_to_factor": 2},
+        "everything": {"decay_rate": 0.6, "step_offset": 2, "epsilon": 1e-3, "min_dim_size_to_factor": 3},
+    },
+)
+def scale_by_factored_rms(
+    p: Array,
+    gs: Iterable[Array],
+    *,
+    factored: bool = True,
+    decay_rate: float = 0.8,
+    step_offset: int = 0,
+    min_dim_size_to_factor: int = 128,
+    epsilon: ScalarOrSchedule = 1e-30,
+    decay_rate_fn: Callable[[int, float], float] = power,
+) -> Iterator[Array]:
+    axes = sorted(range(p.ndim), key=lambda axis: (p.shape[axis], axis))  # by size, ties by place
+    factored = factored and p.ndim >= 2 and p.shape[axes[-2]] >= min_dim_size_to_factor
+    r = c = v = np.zeros(())
+    for k, g in enumerate(gs):
+        d = decay_rate_fn(max(k - step_offset, 0), decay_rate)
+        q = abs(g) ** 2 + at(epsilon, k)
+        if factored:
+            largest, second = axes[-1], axes[-2]
+            r = d * r + (1 - d) * np.mean(q, axis=largest, keepdims=True)
+            c = d * c + (1 - d) * np.mean(q, axis=second, keepdims=True)
+            v = r * c / np.mean(r, axis=second, keepdims=True)
+        else:
+            v = d * v + (1 - d) * q
+        yield g / np.sqrt(v)
+
+
+@leaf_by_leaf(reach="leafwise", cases={"defaults": {}, "sometimes": {"min_scale": 2.0}, "always": {"min_scale": 1e4}})
+def scale_by_param_block_rms(p: Array, gs: Iterable[Array], *, min_scale: float = 1e-3) -> Iterator[Array]:
+    for g in gs:
+        yield g * max(rms(p), min_scale)
+
+
+@leaf_by_leaf(
+    reach="leafwise",
+    cases={
+        "defaults": {},
+        "factored": {**_SMALL},
+        "unfactored": {**_SMALL, "factored": False},
+        "some_factored": {"min_dim_size_to_factor": 5},
+        "just_factored": {"min_dim_size_to_factor": 4},
+        "learning_rate": {**_SMALL, "learning_rate": 0.05},
+        "schedule": {**_SMALL, "learning_rate": DECAYING},
+        "decay_rate": {**_SMALL, "decay_rate": 0.5},
+        "decay_offset": {**_SMALL, "decay_offset": 3},
+        "unfactored_decay_offset": {"decay_offset": 3},
+        "absolute_scale": {**_SMALL, "learning_rate": 0.05, "multiply_by_parameter_scale": False},
+        "clipping_threshold": {**_SMALL, "clipping_threshold": 0.3},
+        "unclipped": {**_SMALL, "clipping_threshold": None},
+        "momentum": {**_SMALL, "learning_rate": 0.05, **_MOMENTUM},
+        "momentum_and_schedule": {**_SMALL, "learning_rate": DECAYING, **_MOMENTUM},
+        "dtype_momentum": {**_SMALL, "momentum": 0.9, "dtype_momentum": "float32"},
+        "weight_decay_rate": {**_SMALL, "learning_rate": 0.05, "weight_decay_rate": 0.1},
+        "weight_decay_schedule": {**_SMALL, "learning_rate": DECAYING, "weight_decay_rate": RISING},
+        "weight_decay_mask": {**_SMALL, "weight_decay_rate": 0.1, "weight_decay_mask": Matrices()},
+        "mask_without_decay": {**_SMALL, "weight_decay_mask": Matrices()},
+        "momentum_and_decay": {**_SMALL, "learning_rate": 0.05, **_MOMENTUM, "weight_decay_rate": 0.1},
+        # Each step leaves a tenth of the parameters, which soon are below the floor of 10⁻³.
+        "tiny_parameters": {**_SMALL, "learning_rate": 0.1, "weight_decay_rate": 1.0},
+        "eps": {**_SMALL, "eps": 1e-3},
+        "eps_schedule": {**_SMALL, "eps": FADING},
+        "everything": {
+            **_SMALL,
+            "learning_rate": DECAYING,
+            "decay_rate": 0.6,
+            "decay_offset": 2,
+            "eps": 1e-3,
+            "clipping_threshold": 0.3,
+            **_MOMENTUM,
+            "weight_decay_rate": RISING,
+            "weight_decay_mask": Matrices(),
+        },
+    },
+)
+def adafactor(
     p: Array,
     gs: Iterable[Array],
     *,
@@ -64,47 +174,3 @@ def oracle(
     if weight_decay_rate is not None:
         us = add_decayed_weights.leaf(p, us, weight_decay=weight_decay_rate, mask=weight_decay_mask)
     return scale.leaf(p, us, step_size=-1.0)
-
-
-_SMALL = {"min_dim_size_to_factor": 2}  # so that the leaves of SHAPES are factored
-_MOMENTUM = {"momentum": 0.9, "dtype_momentum": "float64"}
-
-REACH = "leafwise"
-CASES: Cases = {
-    "defaults": {},
-    "factored": {**_SMALL},
-    "unfactored": {**_SMALL, "factored": False},
-    "some_factored": {"min_dim_size_to_factor": 5},
-    "just_factored": {"min_dim_size_to_factor": 4},
-    "learning_rate": {**_SMALL, "learning_rate": 0.05},
-    "schedule": {**_SMALL, "learning_rate": DECAYING},
-    "decay_rate": {**_SMALL, "decay_rate": 0.5},
-    "decay_offset": {**_SMALL, "decay_offset": 3},
-    "unfactored_decay_offset": {"decay_offset": 3},
-    "absolute_scale": {**_SMALL, "learning_rate": 0.05, "multiply_by_parameter_scale": False},
-    "clipping_threshold": {**_SMALL, "clipping_threshold": 0.3},
-    "unclipped": {**_SMALL, "clipping_threshold": None},
-    "momentum": {**_SMALL, "learning_rate": 0.05, **_MOMENTUM},
-    "momentum_and_schedule": {**_SMALL, "learning_rate": DECAYING, **_MOMENTUM},
-    "dtype_momentum": {**_SMALL, "momentum": 0.9, "dtype_momentum": "float32"},
-    "weight_decay_rate": {**_SMALL, "learning_rate": 0.05, "weight_decay_rate": 0.1},
-    "weight_decay_schedule": {**_SMALL, "learning_rate": DECAYING, "weight_decay_rate": RISING},
-    "weight_decay_mask": {**_SMALL, "weight_decay_rate": 0.1, "weight_decay_mask": Matrices()},
-    "mask_without_decay": {**_SMALL, "weight_decay_mask": Matrices()},
-    "momentum_and_decay": {**_SMALL, "learning_rate": 0.05, **_MOMENTUM, "weight_decay_rate": 0.1},
-    # Each step leaves a tenth of the parameters, which soon are below the floor of 10⁻³.
-    "tiny_parameters": {**_SMALL, "learning_rate": 0.1, "weight_decay_rate": 1.0},
-    "eps": {**_SMALL, "eps": 1e-3},
-    "eps_schedule": {**_SMALL, "eps": FADING},
-    "everything": {
-        **_SMALL,
-        "learning_rate": DECAYING,
-        "decay_rate": 0.6,
-        "decay_offset": 2,
-        "eps": 1e-3,
-        "clipping_threshold": 0.3,
-        **_MOMENTUM,
-        "weight_decay_rate": RISING,
-        "weight_decay_mask": Matrices(),
-    },
-}

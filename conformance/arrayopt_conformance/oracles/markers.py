@@ -1,10 +1,9 @@
-"""What the markers of ``CASES`` are to an oracle: of a schedule a function of k, of a transform its link."""
+"""What the markers of cases are to an oracle: of a schedule a function of k, of a transform its link."""
 
 from functools import partial
-from importlib import import_module
 from typing import Any
 
-from . import Inner, Maker, Schedule, Whole, within
+from . import Inner, Maker, Oracle, Schedule, oracle_of, within
 from .schedules import function
 
 
@@ -24,7 +23,9 @@ def meant(value: Any) -> Any:
     return within(value, meant)
 
 
-def oracle(name: str) -> Whole[...]:
+def oracle(name: str) -> Oracle[...]:
     """that of a rule"""
-    found: Whole[...] = import_module(f"{__package__}.{name}").oracle
+    found = oracle_of(name)
+    if found is None:
+        raise LookupError(f"{name} has no oracle.")
     return found

@@ -63,10 +63,10 @@ def moved(where: str, got: Array, p: Array, u: Array, spread: Array, dtype: str)
 def broken(rule: Rule, library: Library, engine: str, dtype: str, cases: list[str]) -> str:
     """The cases that are less exact than rounding lets them be."""
     absent = {"float64"} - {*library.dtypes}
-    possible = [case for case in cases if absent.isdisjoint(map(str, rule.oracle.CASES[case].values()))]
+    possible = [case for case in cases if absent.isdisjoint(map(str, rule.oracle.cases[case].values()))]
     named = [(case, f"{library} by {engine}, {case}") for case in possible]
     return failures((name, partial(check, rule, case, library, engine, dtype)) for case, name in named)
 
 
 def check(rule: Rule, case: str, library: Library, engine: str, dtype: str) -> None:
-    check_run(rule.make(**arguments(rule.oracle.CASES[case])), rule, case, library, engine, dtype)
+    check_run(rule.make(**arguments(rule.oracle.cases[case])), rule, case, library, engine, dtype)

@@ -38,7 +38,7 @@ def test_the_fullest_case_in_16_bits(rule: Rule, dtype: str) -> None:
             continue  # a wrapper's kernels are those of the rules within
         if engine == "numba" and dtype == "float16" and rule.name not in ("adamw", "adafactor"):
             continue  # differs from bfloat16 in loads and stores alone, and each kernel takes a second to compile
-        assert not broken(rule, library, engine, dtype, [list(rule.oracle.CASES)[-1]])
+        assert not broken(rule, library, engine, dtype, [list(rule.oracle.cases)[-1]])
 
 
 @pytest.mark.parametrize("b2", [0.999, 0.9999, 0.99999])
@@ -89,7 +89,7 @@ def test_a_rounding_between_links_is_found_out(dtype: str) -> None:
     def rounding(self: Any, x: Any, kind: Any) -> Any:
         return self.xp.astype(x, kind)
 
-    case = list(rule.oracle.CASES)[-1]
+    case = list(rule.oracle.cases)[-1]
     check(rule, case, numpy, "tiles", dtype)
     with mock.patch.object(RecordingBackend, "hand_on", rounding), pytest.raises(Disagreement):
         check(rule, case, numpy, "tiles", dtype)

@@ -26,13 +26,13 @@ NAIVE = [
 
 
 def check(rule: Rule, case: str, library: Library, dtype: str) -> None:
-    check_run(rule.make(**arguments(rule.oracle.CASES[case])), rule, case, library, dtype)
+    check_run(rule.make(**arguments(rule.oracle.cases[case])), rule, case, library, dtype)
 
 
 def broken(rule: Rule, library: Library, dtype: str, cases: list[str]) -> str:
     """The cases that are less exact than rounding lets them be."""
     absent = {"float64"} - {*library.dtypes}  # a slot may be asked to be that
-    possible = [case for case in cases if absent.isdisjoint(map(str, rule.oracle.CASES[case].values()))]
+    possible = [case for case in cases if absent.isdisjoint(map(str, rule.oracle.cases[case].values()))]
     return failures((case, partial(check, rule, case, library, dtype)) for case in possible)
 
 
@@ -41,7 +41,7 @@ def test_every_case_in_float32(rule: Rule, library: Library) -> None:
 
     The kernels of an engine are made from the same programs as tiles are: so compiled ones are tried on two cases.
     """
-    cases = list(rule.oracle.CASES)
+    cases = list(rule.oracle.cases)
     assert not broken(rule, library, "float32", cases)
     for engine in [name for name in serving(library) if name != "eager"]:
         tried = {"tiles": cases, "jit": cases[-1:]}.get(engine, sorted({cases[0], cases[-1]}))
@@ -52,7 +52,7 @@ def test_every_case_in_float32(rule: Rule, library: Library) -> None:
 def test_the_plainest_and_the_fullest_case_in_16_bits(rule: Rule, library: Library, dtype: str) -> None:
     if dtype not in library.dtypes:
         pytest.skip(f"{library} has no {dtype}")
-    cases = list(rule.oracle.CASES)
+    cases = list(rule.oracle.cases)
     assert not broken(rule, library, dtype, [cases[0], cases[-1]])
 
 

@@ -78,7 +78,7 @@ def reference(rule: Rule, case: str, dtype: str, narrow_links: bool = True) -> R
 
 @cache
 def _reference(rule: Rule, case: str, dtype: str, links: str) -> Reference:
-    tx, given = rule.make(**arguments(rule.oracle.CASES[case])), inputs(dtype)
+    tx, given = rule.make(**arguments(rule.oracle.cases[case])), inputs(dtype)
     results = list(answers(tx, libraries()["numpy"], given, "float64"))
     spreads = [[np.zeros_like(x) for x in row] for row in results]
     for seed in range(RUNS):
@@ -90,7 +90,7 @@ def _reference(rule: Rule, case: str, dtype: str, links: str) -> Reference:
 
 def _with_noise(rule: Rule, case: str, given: Inputs, dtype: str, seed: int) -> list[list[Array]]:
     with arithmetic(seed), _narrow_links(dtype):  # chains among the arguments too
-        tx = rule.make(**arguments(rule.oracle.CASES[case]))
+        tx = rule.make(**arguments(rule.oracle.cases[case]))
         return list(_steps(tx, given, lambda leaves: [noisy(x) for x in leaves], bare))
 
 

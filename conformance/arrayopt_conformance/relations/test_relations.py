@@ -17,7 +17,7 @@ def test_relation(relation: Relation, library: Library) -> None:
     (wrapper,) = [wrapper for wrapper in combinators() if wrapper.name == relation.wrapper]
     tried = [rule for rule in everybody() if library.name == "numpy" or rule.name in FEW]
     for rule in tried:
-        case = next(iter(rule.oracle.CASES))
+        case = next(iter(rule.oracle.cases))
         try:
             relation.holds(wrapper.public, recipe(rule, case, library), library)
         except Exception as error:

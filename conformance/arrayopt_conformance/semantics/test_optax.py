@@ -37,9 +37,9 @@ def check(rule: Rule, case: str, dtype: str) -> None:
       Disagreement: updates or states differ.
     """
     given, jax = data_for(rule, dtype, FEW if rule.wraps else SHAPES[dtype]), libraries()["jax"]
-    wanted = optax_rules.tolerance(rule, rule.oracle.CASES[case])[0]
-    ours = Run(rule.make(**arguments(rule.oracle.CASES[case])), jax, given, dtype)
-    theirs = Run(optax_rules.made(rule, rule.oracle.CASES[case]), jax, given, dtype)
+    wanted = optax_rules.tolerance(rule, rule.oracle.cases[case])[0]
+    ours = Run(rule.make(**arguments(rule.oracle.cases[case])), jax, given, dtype)
+    theirs = Run(optax_rules.made(rule, rule.oracle.cases[case]), jax, given, dtype)
     compare_states("the first state", ours.state, theirs.state, wanted)
     agree(ours.updates(), theirs.updates(), wanted)
     compare_states("the last state", ours.state, theirs.state, wanted)
@@ -88,9 +88,9 @@ def test_every_case_agrees_with_optax(rule: Rule, dtype: str) -> None:
         pytest.skip("Optax has no rule of that name")
     if rule.wraps and dtype == "complex128":
         pytest.skip("it does not compute")  # and JAX compiles every operation of every shape
-    cases = [name for name, case in rule.oracle.CASES.items() if not optax_rules.obstacle(rule, case, dtype)]
+    cases = [name for name, case in rule.oracle.cases.items() if not optax_rules.obstacle(rule, case, dtype)]
     if not cases:
-        pytest.skip(f"Optax: {optax_rules.obstacle(rule, next(iter(rule.oracle.CASES.values())), dtype)}")
+        pytest.skip(f"Optax: {optax_rules.obstacle(rule, next(iter(rule.oracle.cases.values())), dtype)}")
     with double(libraries()["jax"]):
         broken = failures((case, partial(check, rule, case, dtype)) for case in cases)
     assert not broken

@@ -46,7 +46,7 @@ class Disagreement(AssertionError):
 def data_for(rule: Rule, dtype: str, shapes: Shapes = SMALL) -> Data:
     """What the rule meets: `data`, with NaN here and there if its oracle says that it wants some."""
     given = data(dtype, shapes)
-    return _spoilt(dtype, shapes) if getattr(rule.oracle, "MEETS_NAN", False) else given
+    return _spoilt(dtype, shapes) if rule.oracle.meets_nan else given
 
 
 @cache
@@ -92,7 +92,7 @@ def run(tx: Any, library: Library, given: Data, dtype: str) -> Iterator[list[Arr
 def expected(rule: Rule, case: str, dtype: str, shapes: Shapes = SMALL) -> Trajectory:
     """The updates of the rule's oracle."""
     given = data_for(rule, dtype, shapes)
-    found = rule.oracle.oracle(given.params, given.gradients, **markers.plain(rule.oracle.CASES[case]))
+    found = rule.oracle(given.params, given.gradients, **markers.plain(rule.oracle.cases[case]))
     return list(found)
 
 
@@ -109,7 +109,7 @@ def check_case(
     Raises:
       Disagreement: they differ; the message says where.
     """
-    tx = (make or rule.make)(**arguments(rule.oracle.CASES[case]))
+    tx = (make or rule.make)(**arguments(rule.oracle.cases[case]))
     agree(run(tx, library, data_for(rule, dtype, shapes), dtype), expected(rule, case, dtype, shapes), TOLERANCE)
 
 
