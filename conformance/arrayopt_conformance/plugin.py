@@ -26,6 +26,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="NAME",
         help="run the conformance suite on this array library only (may be repeated; default: all that compute here)",
     )
+    group.addoption(
+        "--arrayopt-costs",
+        action="store_true",
+        help="print what each test, rule, law and library took of the processor",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Notes what tests take, if that is asked for."""
+    if config.getoption("--arrayopt-costs"):
+        from arrayopt_conformance import costs
+
+        config.pluginmanager.register(costs)
 
 
 def pytest_collection_finish() -> None:

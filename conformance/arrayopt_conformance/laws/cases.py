@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
 import arrayopt
+from arrayopt_conformance import effort
 from arrayopt_conformance.laws import Law
 from arrayopt_conformance.laws.recipe import Recipe
 from arrayopt_conformance.libraries import Library
 from arrayopt_conformance.oracles import Backwards, Matrices
 from arrayopt_conformance.rules import Rule, arguments
 
-QUICK = ("numpy", "torch")  # JAX compiles every operation of every shape, array-api-strict checks every call
+# Of what is said of one library alone, this is tried for aliases too: that users' own programs can be compiled.
+COMPILED = ("modes.jit_changes_nothing_and_traces_once", "modes.compiling_changes_nothing_and_is_done_once")
+
+
+def home(rule: Rule, law: Law, found: Iterable[Library]) -> list[Library]:
+    """The libraries that a law is tried on for a rule: those found that it speaks of; for an alias NumPy will do."""
+    spoken = [each for each in found if law.speaks_of(each)]
+    if effort.is_alias(rule) and law.name not in COMPILED:
+        return [each for each in spoken if each.name == effort.FIRST]
+    return spoken
 
 
 def recipes(rule: Rule, law: Law, library: Library) -> Iterator[tuple[str, Recipe]]:
-    """The rule with the arguments of each case; where that takes long, of the first and the last, which has most."""
-    cases = list(rule.oracle.cases)
-    whole = library.name in QUICK and not law.dear
-    for name in cases if whole else cases[:: len(cases) - 1 or 1]:
+    """The rule with the arguments of each case that the law is tried with; of an alias those of the last."""
+    for name in effort.cases(rule, library, dear=law.dear or effort.is_alias(rule)):
         yield name, recipe(rule, name, library)
 
 

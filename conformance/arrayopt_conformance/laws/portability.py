@@ -49,9 +49,8 @@ def the_default_dtype_does_not_matter(make: Recipe, library: Library) -> None:
 
 @law("jax", dear=True)
 def doubles_do_not_leak(make: Recipe, library: Library) -> None:
-    """In JAX with float64 switched on, each dtype stays what it is, jitted too; and float64 is there."""
+    """In JAX with float64 switched on, float32 stays float32, jitted too."""  # of float64 the fused laws speak
     with double(library):
         wide = replace(library, dtypes=(*REALS, *COMPLEX))
-        for dtype in ("float64", "float32"):
-            params, days = parameters(wide, dtype, SMALL), gradients(wide, dtype, SMALL)
-            runs.trial(make(), params, days, library.modes["jit"])
+        params, days = parameters(wide, "float32", SMALL), gradients(wide, "float32", SMALL)
+        runs.trial(make(), params, days, library.modes["jit"])

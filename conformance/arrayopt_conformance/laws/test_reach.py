@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 
 import arrayopt
+from arrayopt_conformance import effort
 from arrayopt_conformance.laws.reach import reach
 from arrayopt_conformance.laws.recipe import Recipe
 from arrayopt_conformance.rules import REACHES, Rule
 
 
 def test_reach_is_as_stated(rule: Rule) -> None:
-    found = {name: reach(Recipe(rule.make, arguments)) for name, arguments in rule.cases.items()}
+    found = {name: reach(Recipe(rule.make, rule.cases[name])) for name in effort.cases(rule, "torch")}
     assert rule.oracle.reach in REACHES, f"the oracle of {rule} must state its reach, one of {REACHES}"
     stated = {name: str(rule.reach(name)) for name in found}
     assert all([REACHES.index(found[name]) <= REACHES.index(stated[name]) for name in found]), (found, stated)

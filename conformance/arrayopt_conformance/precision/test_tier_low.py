@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 import pytest
 
+from arrayopt_conformance import effort
 from arrayopt_conformance.harness.fused import serving
 from arrayopt_conformance.libraries import Library, libraries
 from arrayopt_conformance.mutants.engine import Edit, edited, executed
@@ -39,21 +40,24 @@ def broken(rule: Rule, library: Library, dtype: str, cases: list[str]) -> str:
 def test_every_case_in_float32(rule: Rule, library: Library) -> None:
     """As ``update`` takes it, and as a fused step does on every engine.
 
-    The kernels of an engine are made from the same programs as tiles are: so compiled ones are tried on two cases.
+    Kernels are made from the same programs as tiles are: so compiled ones are tried on one case. Torch's are NumPy's.
     """
-    cases = list(rule.oracle.cases)
+    alias = effort.is_alias(rule)
+    cases = effort.cases(rule, library, dear=alias)
     assert not broken(rule, library, "float32", cases)
     for engine in [name for name in serving(library) if name != "eager"]:
-        tried = {"tiles": cases, "jit": cases[-1:]}.get(engine, sorted({cases[0], cases[-1]}))
-        assert not fused.broken(rule, library, engine, "float32", tried)
+        if engine == "tiles" or (not alias and (engine, library.name) != ("numba", "torch")):
+            tried = cases if engine == "tiles" else effort.cases(rule, library, dear=True)
+            assert not fused.broken(rule, library, engine, "float32", tried)
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("rule", effort.computing(), ids=str)
 def test_the_plainest_and_the_fullest_case_in_16_bits(rule: Rule, library: Library, dtype: str) -> None:
     if dtype not in library.dtypes:
         pytest.skip(f"{library} has no {dtype}")
-    cases = list(rule.oracle.cases)
-    assert not broken(rule, library, dtype, [cases[0], cases[-1]])
+    cases = effort.ends(list(rule.oracle.cases))
+    assert not broken(rule, library, dtype, cases if library.name == effort.FIRST else cases[-1:])
 
 
 @pytest.mark.parametrize("edit", NAIVE, ids=lambda edit: edit.title)

@@ -25,6 +25,7 @@ STEPS = 12
 STILL = 5  # the step at which every gradient is zero
 SMALL: Shapes = tuple(SHAPES)
 FEW: Shapes = ((), (5,), (0, 4), (4, 6), (3, 5, 4))  # for complex numbers, to which an axis is an axis
+ENTRIES: Shapes = ((), (5,), (0, 4), (4, 6))  # for rules to which an entry is an entry
 LARGE: Shapes = ((130, 129), (128, 1, 129), (127, 140))  # adafactor factors the first two of these by default
 
 # Relative to the largest entry of the leaf so far. No case is wider: also a slot asked to be float32 rounds alike
