@@ -70,6 +70,7 @@ class _Lowering:
         self.copied: list[tuple[int, int]] = []
         self.programs: dict[Any, Launch] = {}
         self.kernels: dict[Any, tuple[Launch, tuple[int, ...]]] = {}
+        self.alike: dict[Any, tuple[Launch, Kernel]] = {}
         self.parts: dict[int | None, list[tuple[int, int | None]]] = {}
         for j, node in enumerate(self.graph.nodes):
             if node.op == "part":
@@ -119,11 +120,12 @@ class _Lowering:
             stages,
             finals,
             self.copied,
+            own={place: self.graph.owned[i] for place, i, _ in written if i in self.graph.owned},
         )
 
     def _draft(self, s: int, found: list[Target]) -> Draft:
         temporaries: list[Temporary] = []
-        self.programs, self.kernels = {}, {}
+        self.programs, self.kernels, self.alike = {}, {}, {}
         parts = components(self.graph, found, s)
         shared = self._read_elsewhere(parts)
         for part in parts:
@@ -167,11 +169,20 @@ class _Lowering:
         key = (pattern(self.graph, part), *here.pattern)
         found = self.kernels.get(key)
         if found is None:
-            kernel = Kernel(self.graph, self.numbers, s, part, here)
-            found = self.kernels[key] = self._launch(kernel), kernel.scalars
+            launch, kernel = self._kernel(s, part, here)
+            found = self.kernels[key] = launch, kernel.scalars(part)
         launch, scalars = found
         results = tuple([self.numbers.known(i) for i in here.results])
         launch.sites.append(Site(tuple(here.arrays), tuple(here.shapes), here.shape, scalars, results))
+
+    def _kernel(self, s: int, part: Component, here: Here) -> tuple[Launch, Kernel]:
+        """The kernel of a part, or of one that differs from it in its numbers; and what applies it."""
+        key = (pattern(self.graph, part, numbers_too=False), *here.pattern)
+        found = self.alike.get(key)
+        if found is None:
+            kernel = Kernel(self.graph, self.numbers, s, part, here)
+            found = self.alike[key] = self._launch(kernel), kernel
+        return found
 
     def _launch(self, kernel: Kernel) -> Launch:
         """What applies the program of a kernel: there is one of equal programs."""

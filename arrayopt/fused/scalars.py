@@ -17,7 +17,7 @@ from arrayopt.fused.split import Graph
 from arrayopt.fused.traced import NotRecordable, Traced
 
 _GIVEN = frozenset({"input", "captured", "call", "part"})
-_ALIASES = frozenset({"copy", "view", "hand_on", "full"}) | words.REDUCTIONS
+_ALIASES = frozenset({"copy", "view", "hand_on", "full", "owned"}) | words.REDUCTIONS
 
 
 class Numbers:
