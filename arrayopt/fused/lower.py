@@ -102,20 +102,21 @@ class _Lowering:
         finals = [(place, self.numbers.known(i), dtypes.name(node.dtype)) for place, i, node in written]
         drafts = _made_early(drafts, self.leaves)
         arithmetic = self.numbers.arithmetic(last + 1)
+        kinds = self.numbers.kinds
         stages = [
-            Stage(work, function(work, f"<scalars of stage {s}>"), *draft, dropped)
+            Stage(work, function(work, f"<scalars of stage {s}>", kinds), *draft, dropped)
             for s, (work, draft, dropped) in enumerate(zip(arithmetic, drafts, self._dropped(drafts), strict=True))
         ]
         for node in self.graph.nodes:  # what calls keep of the recording is not to keep the rest
             node.args = ()
             node.attrs = None if node.op == "formula" else node.attrs
-        kinds = [(tuple(x.shape), x.dtype) for _, x in self.captured]
+        held = [(tuple(x.shape), x.dtype) for _, x in self.captured]
         return Schedule(
             self.leaves,
             self.buffers,
-            self.numbers.kinds,
-            self.captured,
             kinds,
+            self.captured,
+            held,
             self.read,
             stages,
             finals,

@@ -168,7 +168,7 @@ class _Bound:
 
     def needs_quotients(self, scalars: list[Any]) -> bool:
         """Whether a divisor is so great or so small that a product with 1 / s will not do."""
-        return any([host.inverse(scalars[k]) is None for k in self._divisors])
+        return any([host.inverse(x) is None for x in {scalars[k] for k in self._divisors}])  # many sites, few numbers
 
     def table(self, spots: Spots) -> Ints:
         """The addresses of leaves. Those of donated arrays stay, those of gradients are put in at every step."""
