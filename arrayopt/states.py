@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from arrayopt import dtypes
 from arrayopt.answers import described
@@ -93,7 +93,18 @@ def _is_counter(x: Any) -> bool:
 
 def _are_counters(x: Any) -> bool:
     leaves, spec = flatten(x)
-    return spec is not LEAF and bool(leaves) and all([_is_counter(leaf) or _is_int(leaf) for leaf in leaves])
+    return spec is not LEAF and bool(leaves) and all(map(_is_counter, leaves))
+
+
+class _One(NamedTuple):
+    """One of the counters, for messages."""
+
+    what: str
+    spec: Spec
+    place: int
+
+    def __str__(self) -> str:
+        return f"{self.what}{self.spec.path(self.place)}"
 
 
 def _counters(who: str, what: str, counts: Any, like: Any, updates: Spec) -> Each:
@@ -105,12 +116,12 @@ def _counters(who: str, what: str, counts: Any, like: Any, updates: Spec) -> Eac
         )
     leaves, spec = flatten(counts)
     places(updates, spec, f"{who}: the gradient", f"its {what}")  # raises
-    found = [_counter(who, f"{what}{spec.path(i)}", x, like) for i, x in enumerate(leaves)]
+    found = [_counter(who, _One(what, spec, i), x, like) for i, x in enumerate(leaves)]
     nobodys = backend_named("numpy") if like is None else backend(like)
     return Each(found or [nobodys.counter(like)], spec)
 
 
-def _counter(who: str, what: str, count: Any, like: Any) -> Any:
+def _counter(who: str, what: str | _One, count: Any, like: Any) -> Any:
     is_plain = _is_int(count) and count >= 0
     if not is_plain and not _is_counter(count):
         if _are_counters(count):
