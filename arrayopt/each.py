@@ -20,6 +20,15 @@ mode = _Mode()
 """A context variable would do, if Torch's compiler could trace one."""
 
 
+def per_parameter(function: Callable[..., Any], *args: Any, **options: Any) -> Any:
+    """What a function answers where counters are those of single parameters."""
+    before, mode.per_parameter = mode.per_parameter, True
+    try:
+        return function(*args, **options)
+    finally:
+        mode.per_parameter = before
+
+
 class Each:
     """A number for each leaf of a tree.
 

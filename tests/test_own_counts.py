@@ -392,9 +392,8 @@ def test_counters_of_other_parameters_are_an_error() -> None:
 def test_what_optax_counts_is_refused() -> None:
     optax = pytest.importorskip("optax")
     p = libraries()["jax"].tree(P)
-    for params in (p, p["w"]):
-        with pytest.raises(TypeError, match="count_per_parameter: every counter within.*count of optax's ScaleByAdamState"):
-            count_per_parameter(arrayopt.chain(arrayopt.adam(0.1), optax.scale_by_adam())).init(params)
+    with pytest.raises(TypeError, match=r"count_per_parameter: every counter within.*got optax.*ScaleByAdamState.count, one"):
+        count_per_parameter(arrayopt.chain(arrayopt.adam(0.1), optax.scale_by_adam())).init(p)
     tx = count_per_parameter(optax.chain(optax.clip(1.0), arrayopt.adam(0.1), optax.trace(0.9)))
     assert_same(run(tx, p, [p]).params, run(optax.chain(optax.clip(1.0), arrayopt.adam(0.1), optax.trace(0.9)), p, [p]).params, "the parameters")
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from arrayopt import checks, dtypes
 from arrayopt.base import GradientTransformationExtraArgs, with_extra_args_support
 from arrayopt.calls import by_call
 from arrayopt.dispatch import is_array
-from arrayopt.each import mode
+from arrayopt.each import per_parameter
 from arrayopt.tree.structure import LEAF, flatten, is_namedtuple
 from arrayopt.types import OptState, Params, Transform, Updates
 
@@ -54,44 +53,34 @@ def count_per_parameter(inner: Transform) -> GradientTransformationExtraArgs:
     who, tx = checks.speaker(), with_extra_args_support(checks.transform("inner", inner))
 
     def init(params: Params) -> OptState:
-        state = _counting(tx.init, params)
-        is_one = flatten(params)[1] is LEAF
-        for name in _foreign(state, is_one)[:1]:
+        state = per_parameter(tx.init, params)
+        odd = None if flatten(params)[1] is LEAF else _counter_for_all(state)
+        if odd is not None:
             raise TypeError(
-                f"{who}: every counter within must be one that arrayopt.lift.counter makes; {name} is one for all "
-                f"parameters. Use arrayopt's own transform."
+                f"{who}: every counter within must be made by arrayopt.lift.counter, as arrayopt's transforms do; got "
+                f"{odd}, one for all parameters."
             )
         return state
 
     def update(
         updates: Updates, state: OptState, params: Params = None, **extra_args: Any
     ) -> tuple[Updates, OptState]:
-        found: tuple[Updates, OptState] = _counting(tx.update, updates, state, params, **extra_args)
+        found: tuple[Updates, OptState] = per_parameter(tx.update, updates, state, params, **extra_args)
         return found
 
     return GradientTransformationExtraArgs(init, update)
 
 
-def _counting(function: Callable[..., Any], *args: Any, **options: Any) -> Any:
-    """What a function answers where counters are those of single parameters."""
-    before, mode.per_parameter = mode.per_parameter, True
-    try:
-        return function(*args, **options)
-    finally:
-        mode.per_parameter = before
-
-
-def _foreign(state: Any, is_one: bool) -> list[str]:
-    """The names of counters that are not made here; with one parameter only those of Optax can be told."""
-    found: list[str] = []
-    if is_namedtuple(type(state)):
-        package = type(state).__module__.split(".")[0]
-        for name in state._fields:
-            x = getattr(state, name)
-            is_number = is_array(x) and tuple(x.shape) == () and dtypes.is_integer(x.dtype)
-            if name.startswith("count") and is_number and (package == "optax" or not is_one):
-                found.append(f"the {name} of {package}'s {type(state).__name__}")
+def _counter_for_all(state: Any) -> str | None:
+    """The name of a counter, at any depth of a state, that is one for all parameters; None if there is none."""
+    kind = type(state)
+    for name in kind._fields if is_namedtuple(kind) else ():
+        if name.startswith("count") and _is_number(getattr(state, name)):
+            return f"{kind.__module__}.{kind.__name__}.{name}"
     children = state.values() if isinstance(state, dict) else state if isinstance(state, (tuple, list)) else ()
-    for child in children:
-        found += _foreign(child, is_one)
-    return found
+    found = [_counter_for_all(child) for child in children]
+    return next(iter([name for name in found if name is not None]), None)
+
+
+def _is_number(x: Any) -> bool:
+    return is_array(x) and tuple(x.shape) == () and dtypes.is_integer(x.dtype)
