@@ -95,7 +95,7 @@ class Backend(Flow, Special):
         return [work(*row) for row in rows]
 
     def owned(self, count: Any, g: Any) -> Array:
-        """A parameter's own counter, which stays as it is where its gradient is None: what records a step notes it."""
+        """A parameter's own counter, that stays where its gradient is None: what records a step notes whose it is."""
         del g
         return cast(Array, count)
 

@@ -32,7 +32,7 @@ def per_parameter(function: Callable[..., Any], *args: Any, **options: Any) -> A
 class Each:
     """A number for each leaf of a tree.
 
-    Operators, and the words of a namespace, are those of the numbers, one leaf after another. So what is computed of a
+    Operators, and the words of a namespace, are those of the numbers, one leaf after another: what is computed of a
     leaf's number is to the bit what would be if there were no others.
 
     Attributes:

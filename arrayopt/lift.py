@@ -23,7 +23,7 @@ from arrayopt.mixed import Meeting, takes
 from arrayopt.numerics import in_range
 from arrayopt.tree.align import places
 from arrayopt.tree.structure import Spec, flatten
-from arrayopt.types import Array, DType, Params, Tree, Updates
+from arrayopt.types import Array, Counter, DType, Params, Tree, Updates
 
 Formula = Callable[..., Any]
 
@@ -61,7 +61,7 @@ def parameters(who: str, params: Params, what: str = "parameter") -> tuple[list[
     return leaves, spec
 
 
-def counter(params: Params) -> Array:
+def counter(params: Params) -> Counter:
     """A step counter at 0: a 0-d int32 array of the parameters' library (of NumPy if there are none).
 
     Within `count_per_parameter` it is a tree of them, one for each parameter.
@@ -71,8 +71,8 @@ def counter(params: Params) -> Array:
     of = backend_named("numpy") if like is None else backend(like)
     if not mode.per_parameter:
         return of.counter(like)
-    own: Any = spec.unflatten([of.counter(x if is_array(x) and same_library(x, like) else like) for x in leaves])
-    return own
+    beside = [x if is_array(x) and same_library(x, like) else like for x in leaves]
+    return spec.unflatten([of.counter(x) for x in beside])
 
 
 def slots_like(who: str, params: Params, dtype: DType | None = None, *, real: bool = False) -> Tree:

@@ -19,7 +19,7 @@ def known(who: str, kind: type[Any], state: OptState, updates: Updates) -> tuple
     """The state of a transform, found to have the fields of its class, and the updates; all arrays of one library.
 
     A counter that came back as an integer, from JSON say, or as a NumPy array is the number that it holds. Beside
-    JAX's counters updates of NumPy are JAX's. Within `count_per_parameter` counters are trees; they come back as `Each`.
+    JAX's counters updates of NumPy are JAX's. Within `count_per_parameter` counters are trees, and become `Each`.
 
     Args:
       who: name of the transform, for messages.

@@ -61,7 +61,10 @@ def counts(state: Any) -> list[int]:
 def with_holes(days: list[Any], times: int = 1) -> list[Any]:
     """Gradients that come late, or are None now and then; in each step another pattern."""
     return [
-        {name: None if (5 * k + 3 * j + k // 3) % 4 < 2 and (k + j) % 5 else g for j, (name, g) in enumerate(gs.items())}
+        {
+            name: None if (5 * k + 3 * j + k // 3) % 4 < 2 and (k + j) % 5 else g
+            for j, (name, g) in enumerate(gs.items())
+        }
         for k, gs in enumerate(days * times)
     ]
 
@@ -119,7 +122,9 @@ def test_scanned_and_mapped(name: str) -> None:
     assert_same(own, plain, "scanned, the parameters ")
     tx = count_per_parameter(MADE[name]())
     state = jax.vmap(tx.init)(jax.tree.map(lambda x: x[None], params))
-    us, _ = jax.vmap(tx.update)(*[jax.tree.map(lambda x: x[None], (days[0], params))[0]], state, jax.tree.map(lambda x: x[None], params))
+    us, _ = jax.vmap(tx.update)(
+        *[jax.tree.map(lambda x: x[None], (days[0], params))[0]], state, jax.tree.map(lambda x: x[None], params)
+    )
     alone, _ = tx.update(days[0], tx.init(params), params)
     assert_near(jax.tree.map(lambda x: x[0], us), alone, 1e-6, "mapped, the update ")
 
@@ -155,7 +160,12 @@ def test_a_parameter_moves_as_if_it_were_alone(library: Library, name: str) -> N
 
 def test_what_is_masked_counts_nothing() -> None:
     params, days = parameters(libraries()["numpy"], "float64", SHAPES), with_holes(days_of(libraries()["numpy"]))
-    for tx in (count_per_parameter(MADE["masked"]()), arrayopt.masked(count_per_parameter(arrayopt.adam(0.1)), {**dict.fromkeys("wbs", True), **dict.fromkeys("co", False)})):
+    for tx in (
+        count_per_parameter(MADE["masked"]()),
+        arrayopt.masked(
+            count_per_parameter(arrayopt.adam(0.1)), {**dict.fromkeys("wbs", True), **dict.fromkeys("co", False)}
+        ),
+    ):
         done = run(tx, params, days)
         count = done.states[-1].inner_state[0].count
         assert len(flatten(count)[0]) == 3
@@ -186,7 +196,10 @@ def test_no_gradient_at_all() -> None:
 
 TORCHS: dict[str, tuple[Callable[[Any], Any], Callable[[], Any]]] = {
     "Adam": (lambda ps: _torch().optim.Adam(ps, 0.1), lambda: arrayopt.adam(0.1)),
-    "AdamW": (lambda ps: _torch().optim.AdamW(ps, 0.1, weight_decay=0.1), lambda: arrayopt.adamw(0.1, weight_decay=0.1)),
+    "AdamW": (
+        lambda ps: _torch().optim.AdamW(ps, 0.1, weight_decay=0.1),
+        lambda: arrayopt.adamw(0.1, weight_decay=0.1),
+    ),
     "SGD": (lambda ps: _torch().optim.SGD(ps, 0.1, momentum=0.9), lambda: arrayopt.sgd(0.1, momentum=0.9)),
 }
 
@@ -247,13 +260,16 @@ def test_fused_with_gradients_of_none(library: Library, engine: str, name: str) 
     as_eagerly(library, engine, name, with_holes(days_of(library), 3))
 
 
-def test_fused_nothing_is_recorded_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fused_nothing_is_recorded_anew() -> None:
     library = libraries()["numpy"]
-    params, recorded = parameters(library, "float64", SHAPES), []
+    params, recorded = parameters(library, "float64", SHAPES), list[int]()
     tx = count_per_parameter(MADE["clipped"]())
-    watched = arrayopt.GradientTransformationExtraArgs(
-        tx.init, lambda *args, **extra: [recorded.append(1), tx.update(*args, **extra)][1]
-    )
+
+    def update(*args: Any, **extra: Any) -> Any:
+        recorded.append(1)
+        return tx.update(*args, **extra)
+
+    watched = arrayopt.GradientTransformationExtraArgs(tx.init, update)
     step, state, days = arrayopt.fused_step(watched, "tiles"), tx.init(params), days_of(library, 1)
     patterns = [set(x) for n in range(1, 5) for x in itertools.combinations(SHAPES, n)]
     firsts = [{leaf} for leaf in SHAPES]
@@ -272,7 +288,9 @@ def test_fused_many_alike_are_worked_out_once() -> None:
     names = [f"p{i}" for i in range(100)]
     rng = np.random.default_rng(0)
     params = {name: rng.standard_normal(7) for name in names}
-    days = [{name: None if (i * k) % 7 == 1 else rng.standard_normal(7) for i, name in enumerate(names)} for k in range(9)]
+    days = [
+        {name: None if (i * k) % 7 == 1 else rng.standard_normal(7) for i, name in enumerate(names)} for k in range(9)
+    ]
     make = lambda: count_per_parameter(arrayopt.adamw(falling))  # noqa: E731
     library = libraries()["numpy"]
     plain, done = run(make(), params, days), stepped(make, library, params, days, "tiles")
@@ -325,7 +343,7 @@ def test_states_are_ordinary_trees() -> None:
     assert len({id(x) for x in state[0].count.values()}) == len(params)
     assert_same(pickle.loads(pickle.dumps(state)), state, "the state")
     loaded = arrayopt.tree.map(lambda x: int(x) if x.dtype == np.int32 else x, state)  # as of JSON
-    us, state = count_per_parameter(arrayopt.adam(0.1)).update(params, loaded, params)
+    _, state = count_per_parameter(arrayopt.adam(0.1)).update(params, loaded, params)
     assert set(counts(state)) == {1}
 
 
@@ -368,9 +386,13 @@ P = {"w": np.ones(2), "b": np.ones(1)}
 
 def test_a_state_of_the_other_kind_is_an_error() -> None:
     one, own = arrayopt.adam(0.1), count_per_parameter(arrayopt.adam(0.1))
-    with pytest.raises(TypeError, match=r"adam: ScaleByAdamState.count must be a tree of counters, one for each par.*one for all"):
+    with pytest.raises(
+        TypeError, match=r"adam: ScaleByAdamState.count must be a tree of counters, one for each par.*one for all"
+    ):
         own.update(P, one.init(P), P)
-    with pytest.raises(TypeError, match=r"adam: ScaleByAdamState.count must be one counter for all.*count_per_parameter"):
+    with pytest.raises(
+        TypeError, match=r"adam: ScaleByAdamState.count must be one counter for all.*count_per_parameter"
+    ):
         one.update(P, own.init(P), P)
     with pytest.raises(TypeError, match="count_per_parameter"):
         arrayopt.fused_step(own, "tiles")(P, P, one.init(P))
@@ -392,10 +414,16 @@ def test_counters_of_other_parameters_are_an_error() -> None:
 def test_what_optax_counts_is_refused() -> None:
     optax = pytest.importorskip("optax")
     p = libraries()["jax"].tree(P)
-    with pytest.raises(TypeError, match=r"count_per_parameter: every counter within.*got optax.*ScaleByAdamState.count, one"):
+    with pytest.raises(
+        TypeError, match=r"count_per_parameter: every counter within.*got optax.*ScaleByAdamState.count, one"
+    ):
         count_per_parameter(arrayopt.chain(arrayopt.adam(0.1), optax.scale_by_adam())).init(p)
     tx = count_per_parameter(optax.chain(optax.clip(1.0), arrayopt.adam(0.1), optax.trace(0.9)))
-    assert_same(run(tx, p, [p]).params, run(optax.chain(optax.clip(1.0), arrayopt.adam(0.1), optax.trace(0.9)), p, [p]).params, "the parameters")
+    assert_same(
+        run(tx, p, [p]).params,
+        run(optax.chain(optax.clip(1.0), arrayopt.adam(0.1), optax.trace(0.9)), p, [p]).params,
+        "the parameters",
+    )
 
 
 def test_a_rule_that_asks_for_the_one_value_is_told() -> None:

@@ -31,7 +31,7 @@ class Chain(NamedTuple):
 
 
 def sources(work: Arithmetic) -> list[int | None]:
-    """For each operation the one number known that it comes of; `MANY` if there are several, None if there is none."""
+    """For each operation the number known that it comes of; `MANY` if there are several, None if there is none."""
     found: list[int | None] = []
     for _, _, operands in work.code:
         given = [x.value if x.source == "known" else found[x.value] for x in operands if x.source != "number"]
@@ -67,7 +67,10 @@ def _key(work: Arithmetic, positions: Sequence[int]) -> Any:
     order = {k: j for j, k in enumerate(positions)}
     told = {"number": repr, "known": lambda _: None, "result": order.__getitem__}
     return tuple(
-        [(op, dtype, *[(x.source, told[x.source](x.value)) for x in args]) for op, dtype, args in map(work.code.__getitem__, positions)]
+        [
+            (op, dtype, *[(x.source, told[x.source](x.value)) for x in args])
+            for op, dtype, args in map(work.code.__getitem__, positions)
+        ]
     )
 
 

@@ -191,9 +191,9 @@ class Recorder:
             given += tuple([x.args[0] for x in given if x.op == "hand_on"])
             alone = self._are_apart(given)
         own = tuple(scalars.values())
-        key = tuple([(x.sig, x.shape, x.op == "hand_on") for x in given]) if alone else ()
+        key: tuple[Any, ...] = tuple([(x.sig, x.shape, x.op == "hand_on") for x in given]) if alone else ()
         if alone and own:
-            key += tuple([x.sig if type(x) is self.kind else (type(x), repr(x)) for x in own])
+            key = (*key, *[x.sig if type(x) is self.kind else (type(x), repr(x)) for x in own])
         take = takes.get(key) if alone else None
         if take is not None:
             return take.again(self, given, own)

@@ -92,7 +92,9 @@ class Take:
     def can_differ(self) -> bool:
         """Whether all that is made of the leaf's own scalars is arithmetic, and can be made again of others."""
         inside = {id(node) for node in (*self.tape, *self.given)}
-        known: dict[int, bool | None] = {id(x): True for x in self.own}  # whether it comes of them; None: by other ways
+        known: dict[int, bool | None] = {
+            id(x): True for x in self.own
+        }  # whether it comes of them; None: by other ways
 
         def comes(x: Any) -> bool | None:
             if id(x) not in known:
@@ -189,7 +191,9 @@ class Take:
         new |= {id(a): b for a, b in zip(self.own, own, strict=True)}
         kind, tape = recorder.kind, recorder.tape
         for node in self.tape:
-            args = tuple([recorder.instead(x, new) if own and self.is_number(x) else new.get(id(x), x) for x in node.args])
+            args = tuple(
+                [recorder.instead(x, new) if own and self.is_number(x) else new.get(id(x), x) for x in node.args]
+            )
             attrs = node.attrs.again(new) if node.op == "call" else node.attrs
             copy = kind(node.op, args, attrs, node.shape, node.dtype, node.sig, len(tape))
             copy.plain = node.plain

@@ -17,14 +17,14 @@ from arrayopt.types import OptState, Params, Transform, Updates
 def count_per_parameter(inner: Transform) -> GradientTransformationExtraArgs:
     """Has a transform count the steps of each parameter by itself: those in which it had a gradient.
 
-    With one counter for all, a parameter whose gradients begin after t steps (or are None now and then) is corrected
-    for t steps that it did not take: of Adam's first step there, (1 − β₁) g / (√(1 − β₂) |g|) is left, 3.2 times the
-    learning rate, and soon 6 times, before it settles at 1. With its own, tᵢ ← tᵢ + 1 where its gradient is not None,
-    it moves as if it were alone; so Torch counts. As long as all gradients are there, the two are the same.
+    tᵢ ← tᵢ + 1 where the gradient gᵢ is not None, else tᵢ; and tᵢ in the place of t wherever parameter i is updated.
 
-    Every counter within has one entry for each parameter: that of Adam's bias correction, and those by which schedules,
-    of the learning rate too, are asked. What looks at several parameters, as a global norm, still does, at those that
-    have a gradient.
+    With one counter for all, the averages of a parameter whose gradients come late are corrected for steps that it
+    did not take: after 1000 of them Adam's first step is 2.5, its twelfth 5.2 times the learning rate. With its own
+    count a parameter moves as if it were alone. So Torch counts. While all gradients are there, the two are the same.
+
+    This is so of every counter within: that of Adam's bias correction, and those by which schedules, of the learning
+    rate too, are asked. What looks at several parameters, as a global norm, still does, at those with a gradient.
 
     Args:
       inner: the transform; a chain of several, too.
@@ -34,8 +34,9 @@ def count_per_parameter(inner: Transform) -> GradientTransformationExtraArgs:
       arrays. Updates are those of ``inner``.
 
     Raises:
-      TypeError: ``inner`` is no transform. From ``init``: a transform within keeps a count of its own making, as Optax's
-        do; those of Optax that keep none go well. From ``update``: the state has one counter for all.
+      TypeError: ``inner`` is no transform. From ``init``: a transform within has a ``count`` of its own making, as
+        some of Optax's have; those that have none go well. From ``update``: the state has one counter for all.
+      StructureError: from ``update``: the counters are those of other parameters.
 
     Example:
       >>> import arrayopt, numpy as np
@@ -57,8 +58,8 @@ def count_per_parameter(inner: Transform) -> GradientTransformationExtraArgs:
         odd = None if flatten(params)[1] is LEAF else _counter_for_all(state)
         if odd is not None:
             raise TypeError(
-                f"{who}: every counter within must be made by arrayopt.lift.counter, as arrayopt's transforms do; got "
-                f"{odd}, one for all parameters."
+                f"{who}: every counter within must be made by arrayopt.lift.counter, as arrayopt's are; got {odd}, "
+                f"one for all parameters."
             )
         return state
 

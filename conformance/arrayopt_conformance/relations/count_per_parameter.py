@@ -61,7 +61,9 @@ def a_counter_for_all_is_refused(counting: Counting, inner: Recipe, library: Lib
     one, three = library.asarray(3, "int32"), library.asarray([3, 3], "int32")
     for state in (_State(None, one), (None, {"a": [_State(None, one)]})):
         message = _refused(counting, params, state)
-        assert message.startswith("count_per_parameter: ") and f"{__name__}._State.count, one for all" in message, message
+        assert message.startswith("count_per_parameter: ") and f"{__name__}._State.count, one for all" in message, (
+            message
+        )
     for x in (library.asarray(3.0, "float32"), three, 3, None):
         assert not _refused(counting, params, (_State(one, x), one, [one])), f"{x} is taken for a counter"
     (first, *_) = params.values()
