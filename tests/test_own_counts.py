@@ -330,7 +330,7 @@ def test_fused_on_jax(name: str, holes: bool) -> None:
 def test_it_is_its_call() -> None:
     tx = count_per_parameter(arrayopt.adamw(0.1))
     assert repr(tx) == "count_per_parameter(adamw(0.1))"
-    assert eval(repr(tx), vars(arrayopt)) == tx == pickle.loads(pickle.dumps(tx)) == copy.deepcopy(tx)
+    assert eval(repr(tx), dict(vars(arrayopt))) == tx == pickle.loads(pickle.dumps(tx)) == copy.deepcopy(tx)
     assert hash(tx) == hash(count_per_parameter(inner=arrayopt.adamw(learning_rate=0.1)))
     assert tx != count_per_parameter(arrayopt.adamw(0.2)) and tx != arrayopt.adamw(0.1)
 

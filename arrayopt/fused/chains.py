@@ -34,10 +34,15 @@ def sources(work: Arithmetic) -> list[int | None]:
     """For each operation the number known that it comes of; `MANY` if there are several, None if there is none."""
     found: list[int | None] = []
     for _, _, operands in work.code:
-        given = [x.value if x.source == "known" else found[x.value] for x in operands if x.source != "number"]
-        own = {x for x in given if x is not None}
+        given = [_source(x, found) for x in operands]
+        own = {place for place in given if place is not None}
         found.append(MANY if len(own) > 1 else next(iter(own), None))
     return found
+
+
+def _source(x: Number, found: Sequence[int | None]) -> int | None:
+    place: int = x.value if x.source != "number" else 0
+    return None if x.source == "number" else place if x.source == "known" else found[place]
 
 
 def chains(work: Arithmetic, kinds: str) -> list[Chain]:
@@ -65,13 +70,12 @@ def chains(work: Arithmetic, kinds: str) -> list[Chain]:
 def _key(work: Arithmetic, positions: Sequence[int]) -> Any:
     """Equal for what is the same work, on whichever number: 1, 1.0 and True are not the same, nor 0.0 and -0.0."""
     order = {k: j for j, k in enumerate(positions)}
-    told = {"number": repr, "known": lambda _: None, "result": order.__getitem__}
-    return tuple(
-        [
-            (op, dtype, *[(x.source, told[x.source](x.value)) for x in args])
-            for op, dtype, args in map(work.code.__getitem__, positions)
-        ]
-    )
+
+    def told(x: Number) -> Any:
+        return (x.source, repr(x.value)) if x.source == "number" else order[x.value] if x.source == "result" else None
+
+    found = [work.code[k] for k in positions]
+    return tuple([(op, dtype, *map(told, args)) for op, dtype, args in found])
 
 
 def _wanted(links: Sequence[tuple[int, list[int]]], asked: set[int]) -> list[int]:

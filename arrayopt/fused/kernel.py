@@ -66,7 +66,7 @@ def pattern(graph: Graph, part: Component, numbers_too: bool = True) -> tuple[An
         node = graph.nodes[i]
         operands: list[Any] = [None if a is None else own.get(a, ~a) for a in graph.args[i]]  # a number is negative
         if not numbers_too:
-            operands = [x if x is None or x >= 0 else (graph.nodes[~x].sig,) for x in operands]
+            operands = [x if x is None or x >= 0 else (graph.nodes[int(~x)].sig,) for x in operands]
         if node.op == "formula":
             take, _, j = node.attrs
             found.append((id(take if numbers_too else take.root), j, *operands))
@@ -114,7 +114,7 @@ class Kernel:
         for k, which in self._asked:
             i = part.computed[k]
             node = self.graph.nodes[i]
-            if isinstance(which, tuple):
+            if not isinstance(which, int):
                 found += self.numbers.scalars(self.stage, node.attrs[0].expansion(which).slots)
             else:
                 x, a = node.args[which], self.graph.args[i][which]

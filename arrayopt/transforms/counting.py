@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from arrayopt import checks, dtypes
 from arrayopt.base import GradientTransformationExtraArgs, with_extra_args_support
@@ -74,11 +74,12 @@ def count_per_parameter(inner: Transform) -> GradientTransformationExtraArgs:
 
 def _counter_for_all(state: Any) -> str | None:
     """The name of a counter, at any depth of a state, that is one for all parameters; None if there is none."""
-    kind = type(state)
+    kind = cast(Any, type(state))
     for name in kind._fields if is_namedtuple(kind) else ():
         if name.startswith("count") and _is_number(getattr(state, name)):
             return f"{kind.__module__}.{kind.__name__}.{name}"
-    children = state.values() if isinstance(state, dict) else state if isinstance(state, (tuple, list)) else ()
+    held: Any = state
+    children = held.values() if isinstance(state, dict) else held if isinstance(state, (tuple, list)) else ()
     found = [_counter_for_all(child) for child in children]
     return next(iter([name for name in found if name is not None]), None)
 

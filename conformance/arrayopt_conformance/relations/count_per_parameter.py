@@ -71,8 +71,12 @@ def a_counter_for_all_is_refused(counting: Counting, inner: Recipe, library: Lib
 
 
 def _refused(counting: Counting, params: Any, state: Any) -> str:
+    def init(params: Any) -> Any:
+        del params
+        return state
+
     try:
-        counting(arrayopt.GradientTransformation(lambda _: state, arrayopt.identity().update)).init(params)
+        counting(arrayopt.GradientTransformation(init, arrayopt.identity().update)).init(params)
     except TypeError as error:
         return str(error)
     return ""
