@@ -47,7 +47,7 @@ def count_per_parameter(inner: Transform) -> GradientTransformationExtraArgs:
       ...     u, state = tx.update({"w": np.ones(2), "b": None}, state)
       >>> u, state = tx.update({"w": np.ones(2), "b": np.ones(1)}, state)
       >>> state[0].count
-      {'b': array(1, dtype=int32), 'w': array(4, dtype=int32)}
+      {'w': array(4, dtype=int32), 'b': array(1, dtype=int32)}
       >>> u["b"].round(6)
       array([-0.1])
     """
