@@ -99,6 +99,7 @@ from arrayopt.transforms.constraining import NonNegativeParamsState as NonNegati
 from arrayopt.transforms.constraining import ZeroNansState as ZeroNansState
 from arrayopt.transforms.constraining import keep_params_nonnegative as keep_params_nonnegative
 from arrayopt.transforms.constraining import zero_nans as zero_nans
+from arrayopt.transforms.counting import count_per_parameter as count_per_parameter
 from arrayopt.transforms.decay import WeightDecaySchedule as WeightDecaySchedule
 from arrayopt.transforms.decay import add_decayed_weights as add_decayed_weights
 from arrayopt.transforms.masking import MaskedNode as MaskedNode

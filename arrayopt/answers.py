@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from arrayopt import dtypes
 from arrayopt.counts import bare
 from arrayopt.dispatch import backend, is_array, is_recorded, library, same_library
+from arrayopt.each import Each
 from arrayopt.types import Scalar
 
 
@@ -26,12 +27,15 @@ class Asked:
         self.who, self.name, self.function = who, name, function
 
     def __call__(self, k: Any, *rest: Any) -> Scalar:
-        """What it answers at k, a number or a real 0-d array of the library of k.
+        """What it answers at k, a number or a real 0-d array of the library of k; at each k, if there are several.
 
         Raises:
           TypeError: it is something else.
           ValueError: it is an array, but not 0-d.
         """
+        if type(k) is Each:
+            of_each: Any = Each([self(x, *rest) for x in k.values], k.spec)
+            return cast(Scalar, of_each)
         answer: Any = bare(self.function(k, *rest))
         if type(answer) is int or type(answer) is float:
             return answer
@@ -63,6 +67,8 @@ def asked(name: str, function: Callable[..., Any]) -> Asked:
 
 def stepping(count: Any) -> Any:
     """A step count as a schedule is given it: an integer that meets Python floats in the widest real dtype."""
+    if type(count) is Each:
+        return count.map(stepping)
     if not is_array(count) or is_recorded(count):  # numbers that are recorded will be worked with in double
         return count
     return backend(count).stepping(count)

@@ -85,13 +85,19 @@ class Backend(Flow, Special):
         """Looks at all leaves of an update, then works on each; what records a step does so once for leaves alike.
 
         Args:
-          rows: for each leaf where it stands, its gradient, its slots and its parameter or None.
+          rows: for each leaf where it stands, its gradient, its slots, its parameter or None, and the scalars that
+            are its own.
           look: raises if what it is given, such a row, does not go together.
           work: what the leaf becomes, the update and the new slots.
         """
         for row in rows:
             look(*row)
         return [work(*row) for row in rows]
+
+    def owned(self, count: Any, g: Any) -> Array:
+        """A parameter's own counter, that stays where its gradient is None: what records a step notes whose it is."""
+        del g
+        return cast(Array, count)
 
     def receive(self, x: Any) -> Array:
         """An array that a rule holds, or one of another library that is `takes`, as it can meet the library's own."""

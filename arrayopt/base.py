@@ -9,8 +9,9 @@ from typing import Any, NamedTuple, cast
 from arrayopt.calls import ByCall, by_call, same_call
 from arrayopt.checks import transform
 from arrayopt.dispatch import backend, is_array
+from arrayopt.each import mode
 from arrayopt.lift import lift
-from arrayopt.states import known
+from arrayopt.states import gathered, known
 from arrayopt.tree.structure import flatten
 from arrayopt.types import Array, OptState, Params, Transform, Updates
 
@@ -84,7 +85,10 @@ def remembering(
 
     def checked(updates: Updates, state: OptState, params: Params = None) -> tuple[Updates, OptState]:
         state, updates = known(who, kind, state, updates)
-        return update(updates, state, params)
+        if not mode.per_parameter:
+            return update(updates, state, params)
+        new, after = update(updates, state, params)
+        return new, gathered(state, after, updates)
 
     return GradientTransformation(init, checked)
 

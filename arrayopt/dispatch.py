@@ -13,6 +13,7 @@ import array_api_compat
 
 from arrayopt.backend import Backend
 from arrayopt.counts import Count
+from arrayopt.each import Each, Words
 from arrayopt.imports import when_imported
 from arrayopt.types import Namespace
 
@@ -31,6 +32,9 @@ def namespace(x: object) -> Namespace:
     if found is None:
         if isinstance(x, Count):  # which may be of any library
             return namespace(x.array)
+        if isinstance(x, Each):
+            words: Any = Words(namespace(x.values[0]))
+            return cast(Namespace, words)
         module: Any = array_api_compat.array_namespace(cast(Any, x))
         found = _namespaces[type(x)] = module
     return found

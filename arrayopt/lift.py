@@ -18,11 +18,12 @@ from typing import Any, NamedTuple
 from arrayopt import dtypes
 from arrayopt.advice import advice
 from arrayopt.dispatch import backend, backend_named, is_array, library, namespace, same_library
+from arrayopt.each import Each, mode
 from arrayopt.mixed import Meeting, takes
 from arrayopt.numerics import in_range
 from arrayopt.tree.align import places
 from arrayopt.tree.structure import Spec, flatten
-from arrayopt.types import Array, DType, Params, Tree, Updates
+from arrayopt.types import Array, Counter, DType, Params, Tree, Updates
 
 Formula = Callable[..., Any]
 
@@ -60,10 +61,18 @@ def parameters(who: str, params: Params, what: str = "parameter") -> tuple[list[
     return leaves, spec
 
 
-def counter(params: Params) -> Array:
-    """A step counter at 0: a 0-d int32 array of the parameters' library (of NumPy if there are none)."""
-    like = Meeting(flatten(params)[0]).like
-    return backend_named("numpy").counter(None) if like is None else backend(like).counter(like)
+def counter(params: Params) -> Counter:
+    """A step counter at 0: a 0-d int32 array of the parameters' library (of NumPy if there are none).
+
+    Within `count_per_parameter` it is a tree of them, one for each parameter.
+    """
+    leaves, spec = flatten(params)
+    like = Meeting(leaves).like
+    of = backend_named("numpy") if like is None else backend(like)
+    if not mode.per_parameter:
+        return of.counter(like)
+    beside = [x if is_array(x) and same_library(x, like) else like for x in leaves]
+    return spec.unflatten([of.counter(x) for x in beside])
 
 
 def slots_like(who: str, params: Params, dtype: DType | None = None, *, real: bool = False) -> Tree:
@@ -110,7 +119,8 @@ def lift(
       params: tree of parameters, if the formula reads them.
       what: how messages call a leaf of ``updates``.
       holder: how messages call what the slots are.
-      **scalars: numbers, 0-d arrays and switches, handed to the formula by name.
+      **scalars: numbers, 0-d arrays and switches, handed to the formula by name; of an `Each` each leaf is handed
+        its own.
 
     Returns:
       The tree of updates, followed by the trees of new slots if there are any.
@@ -128,11 +138,12 @@ def lift(
     meeting = Meeting(gs, *olds, ps)
     gs, ps = meeting.received(gs), meeting.received(ps) or [None] * len(gs)
     olds = [meeting.received(old, numbers=holder != "state") for old in olds]
-    rows = list(zip(sites, gs, _transposed(olds, len(gs)), ps, strict=True))
+    words = _Words(scalars)
+    rows = list(zip(sites, gs, _transposed(olds, len(gs)), ps, words.own(who, what, spec), strict=True))
     results: list[list[Array]] = []
     if gs:
         _check_fit(sites[0], gs[0])
-        look, work = partial(_check_leaf, gs[0]), partial(_on_leaf, formula, _Words(scalars))
+        look, work = partial(_check_leaf, gs[0]), partial(_on_leaf, formula, words)
         results = backend(gs[0]).each_leaf(rows, look, work)
     new, *new_slots = _transposed(results, len(slots) + 1)
     if not slots:
@@ -164,13 +175,19 @@ class _Column:
 
 
 def _on_leaf(
-    formula: Formula, words: _Words, site: Site, g: Array, slots: Sequence[Array], p: Array | None
+    formula: Formula,
+    words: _Words,
+    site: Site,
+    g: Array,
+    slots: Sequence[Array],
+    p: Array | None,
+    own: dict[str, Any],
 ) -> list[Array]:
     met = [g, *slots] if p is None else [g, *slots, p]
     double, kinds = _widths(met)
     wide = [x if kind is None else cast(x, kind) for x, kind in zip(met, kinds, strict=True)]
     reads = {} if p is None else {"p": wide.pop()}
-    out = formula(*wide, **words.of(site, g, double), **reads)
+    out = formula(*wide, **words.of(site, g, double, own), **reads)
     news = out if slots else [out]
     update = settled(hand_on(_shaped(site, news[0], g), dtypes.slot(g.dtype, news[0].dtype)))  # complex, if that is
     narrow = remembered if site.holder == "state" else cast
@@ -197,14 +214,26 @@ class _Words:
     """The scalars of an update in the precision of a leaf, cast once for all leaves of that precision."""
 
     def __init__(self, given: dict[str, Any]) -> None:
-        self.given = given
+        self.each: dict[str, Any] = {name: value for name, value in given.items() if type(value) is Each}
+        self.given = {name: x for name, x in given.items() if name not in self.each} if self.each else given
         self.cast: dict[bool, dict[str, Any]] = {}
 
-    def of(self, site: Site, g: Array, double: bool) -> dict[str, Any]:
+    def own(self, who: str, what: str, spec: Spec) -> list[dict[str, Any]]:
+        """For each leaf of the updates the scalars that are its own."""
+        if not self.each:
+            return [self.each] * spec.size
+        columns = {
+            name: [value.values[i] for i in places(spec, value.spec, f"{who}: the {what}", f"its {name}")]
+            for name, value in self.each.items()
+        }
+        return [{name: column[i] for name, column in columns.items()} for i in range(spec.size)]
+
+    def of(self, site: Site, g: Array, double: bool, own: dict[str, Any]) -> dict[str, Any]:
+        kind = "float64" if double else "float32"
         if double not in self.cast:
-            kind = "float64" if double else "float32"
             self.cast[double] = {name: _scalar(site, name, value, g, kind) for name, value in self.given.items()}
-        return self.cast[double]
+        shared = self.cast[double]
+        return shared | {name: _scalar(site, name, value, g, kind) for name, value in own.items()} if own else shared
 
 
 def _apart(update: Array, kept: Sequence[Array]) -> Array:
@@ -261,7 +290,8 @@ def settled(x: Array) -> Array:
 # -- what is looked at before anything is computed ------------------------------------------------------------
 
 
-def _check_leaf(first: Any, site: Site, g: Any, slots: Sequence[Any], p: Any) -> None:
+def _check_leaf(first: Any, site: Site, g: Any, slots: Sequence[Any], p: Any, own: Any) -> None:
+    del own
     _check_fit(site, g)
     _check_library(site, g, first)
     if p is not None:

@@ -15,6 +15,7 @@ from arrayopt import dtypes
 from arrayopt.answers import asked, described, stepping
 from arrayopt.counts import bare
 from arrayopt.dispatch import backend, is_array, is_recorded, namespace
+from arrayopt.each import Each, each
 from arrayopt.types import Array, DType, Scalar, ScalarOrSchedule
 
 X = TypeVar("X")  # a number or an array
@@ -74,6 +75,8 @@ def where(condition: Any, x: Any, y: Any) -> Any:
     """x where the condition holds, else y; a selection, so what lies in the other never shows."""
     if isinstance(condition, bool):
         return x if condition else y
+    if type(condition) is Each:
+        return each(where, condition, x, y)
     condition, x, y = bare(condition), bare(x), bare(y)
     if not condition.shape and _is_number(x) and _is_number(y) and not is_recorded(condition):
         x = _wide_like(condition, x)  # of two numbers some libraries make their default dtype, others refuse
@@ -319,7 +322,7 @@ def safe_increment(count: Any) -> Any:
     """The step counter plus one; at the greatest value of its dtype it stays, as does Optax's.
 
     Args:
-      count: 0-d array of an integer dtype, or a Python int.
+      count: 0-d array of an integer dtype, or a Python int; or one of these for each parameter.
 
     Raises:
       TypeError: it is neither.
@@ -331,6 +334,8 @@ def safe_increment(count: Any) -> Any:
     """
     if type(count) is int:
         return count + (count < GREATEST)
+    if type(count) is Each:
+        return count.map(safe_increment)
     if not is_array(count) or not dtypes.is_integer(count.dtype):
         raise TypeError(f"safe_increment: count must be an integer or an array of integers; got {described(count)}.")
     xp = namespace(count)
@@ -349,6 +354,8 @@ def real(count: Any) -> Any:
     """A step count as a real number: float of an int, else a 0-d array of the widest real dtype at hand."""
     if _is_number(count):
         return float(count)
+    if type(count) is Each:
+        return count.map(real)
     return namespace(count).astype(bare(count), backend(count).wide())
 
 
@@ -359,6 +366,8 @@ def meeting(count: Any, *held: Scalar) -> list[Any]:
 
 def at(count: Any, **hyper: ScalarOrSchedule) -> dict[str, Any]:
     """The hyper-parameters of step k = ``count``: schedules evaluated there, the rest as they are.
+
+    Where each parameter has a count of its own, so it has values of schedules.
 
     Raises:
       TypeError: a schedule answers with neither a real number nor a 0-d array of the count's library.

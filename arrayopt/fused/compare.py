@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from arrayopt import dtypes
 from arrayopt.backend import Backend
 from arrayopt.fused.plan import Recording
-from arrayopt.fused.takes import Take
+from arrayopt.fused.takes import OwnTake, Take
 from arrayopt.fused.traced import Traced
 
 
@@ -70,7 +70,7 @@ class _Reader:
             return self._formula(take, j)
         return None if node.op == "captured" else node.attrs
 
-    def _formula(self, take: Take, j: int) -> Any:
+    def _formula(self, take: Take | OwnTake, j: int) -> Any:
         """The number of a result of a formula; at first its operations too."""
         key = id(take), j
         if key in self._takes:

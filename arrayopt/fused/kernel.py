@@ -9,10 +9,10 @@ from arrayopt.fused.program import Instruction, Program, kind
 from arrayopt.fused.rows import rows
 from arrayopt.fused.scalars import Numbers
 from arrayopt.fused.split import Component, Graph
-from arrayopt.fused.takes import Expansion, Take
+from arrayopt.fused.takes import Expansion, OwnTake, Take
 from arrayopt.fused.traced import Traced
 
-_ALIASES = frozenset({"copy", "view"})
+_ALIASES = frozenset({"copy", "view", "owned"})
 
 
 class Here:
@@ -52,16 +52,24 @@ class Here:
         return tuple(self.shapes), tuple([array for _, array in (*self.stores, *self.folds)])
 
 
-def pattern(graph: Graph, part: Component) -> tuple[Any, ...]:
-    """Equal for parts that differ in their arrays alone, of which a kernel need be made but once."""
+def pattern(graph: Graph, part: Component, numbers_too: bool = True) -> tuple[Any, ...]:
+    """Equal for parts that differ in their arrays alone, of which a kernel need be made but once.
+
+    Args:
+      graph: of the step.
+      part: of a stage.
+      numbers_too: whether it is to be equal only if they meet the same numbers; otherwise the same program will do.
+    """
     own = {i: k for k, i in enumerate([*part.reads, *part.computed])}
     found: list[Any] = [graph.nodes[i].sig for i in part.reads]
     for i in part.computed:
         node = graph.nodes[i]
-        operands = [None if a is None else own.get(a, ~a) for a in graph.args[i]]  # a number is not to differ
+        operands: list[Any] = [None if a is None else own.get(a, ~a) for a in graph.args[i]]  # a number is negative
+        if not numbers_too:
+            operands = [x if x is None or x >= 0 else (graph.nodes[int(~x)].sig,) for x in operands]
         if node.op == "formula":
             take, _, j = node.attrs
-            found.append((id(take), j, *operands))
+            found.append((id(take if numbers_too else take.root), j, *operands))
         else:
             numbers = [repr(x) for x, a in zip(node.args, graph.args[i], strict=True) if a is None]
             found.append((node.op, node.sig, node.shape, *operands, *numbers))
@@ -82,7 +90,8 @@ class Kernel:
         self.values = len(part.reads)
         self._results: dict[int, list[int]] = {}  # by id of what a formula was given: its results in this kernel
         self.slots: list[int | float | Traced] = []
-        self._scalars: list[int] = []
+        self._asked: list[tuple[int, Any]] = []  # which scalars: of which value computed, and operand or results
+        self._at = {i: k for k, i in enumerate(part.computed)}
         self._key: list[Any] = [(self.graph.nodes[i].sig >> 1, self.graph.sizes[i] == self.size) for i in part.reads]
         for i in part.computed:
             node = self.graph.nodes[i]
@@ -98,7 +107,19 @@ class Kernel:
         self._flat = not here.folds and all([graph.sizes[i] == self.size for i in self.reads])
         self._walks = () if self._flat else rows(here.shape, here.shapes).walks
         self._key.append(("walks", *self._walks))
-        self.scalars = tuple(self._scalars)
+
+    def scalars(self, part: Component) -> tuple[int, ...]:
+        """The places of the scalars of a part that the program serves."""
+        found: list[int] = []
+        for k, which in self._asked:
+            i = part.computed[k]
+            node = self.graph.nodes[i]
+            if not isinstance(which, int):
+                found += self.numbers.scalars(self.stage, node.attrs[0].expansion(which).slots)
+            else:
+                x, a = node.args[which], self.graph.args[i][which]
+                found.append(self.numbers.scalar(self.stage, x if a is None else a, a is None))
+        return tuple(found)
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -110,7 +131,7 @@ class Kernel:
         node, args = graph.nodes[i], graph.args[i]
         if node.op == "formula":
             if i not in self.value:
-                self._expand(node.attrs[0], node.attrs[1])
+                self._expand(i, node.attrs[0], node.attrs[1])
             return
         if node.op in _ALIASES and self._is_alias(i):
             self._key.append(node.op)
@@ -119,8 +140,8 @@ class Kernel:
         value, on_host = self.value, graph.on_host
         operands = tuple(
             [
-                value[a] if a is not None and not on_host[a] else self._operand(x, a)
-                for x, a in zip(node.args, args, strict=True)
+                value[a] if a is not None and not on_host[a] else self._operand(i, n, x, a)
+                for n, (x, a) in enumerate(zip(node.args, args, strict=True))
             ]
         )
         self._key.append((node.op, node.sig >> 1, operands))
@@ -128,15 +149,16 @@ class Kernel:
         self.values += 1
         self.code.append((node, operands, 0))
 
-    def _expand(self, take: Take, given: tuple[Traced, ...]) -> None:
+    def _expand(self, at: int, take: Take | OwnTake, given: tuple[Traced, ...]) -> None:
         """The operations of a formula, as far as its results are wanted here."""
         results = self._results[id(given)]
-        expansion = take.expansion(tuple([self.graph.nodes[i].attrs[2] for i in results]))
+        outs = tuple([self.graph.nodes[i].attrs[2] for i in results])
+        expansion = take.expansion(outs)
         arrays = tuple([self.value[given[k].index] for k in expansion.given])
-        self._key.append((id(expansion), arrays))
+        self._key.append((id(expansion.code), arrays))
         self.code.append((expansion, arrays, len(self.slots)))
         self.slots += expansion.slots
-        self._scalars += self.numbers.scalars(self.stage, expansion.slots)
+        self._asked.append((self._at[at], outs))
         for i, (what, k) in zip(results, expansion.results, strict=True):
             self.value[i] = arrays[k] if what == "given" else self.values + k
         self.values += len(expansion.code)
@@ -145,14 +167,14 @@ class Kernel:
         a = self.graph.args[i][0]
         return a is not None and not self.graph.on_host[a] and self.graph.sizes[a] == self.graph.sizes[i]
 
-    def _operand(self, x: Any, a: int | None) -> int:
+    def _operand(self, i: int, n: int, x: Any, a: int | None) -> int:
         """A scalar: a slot for each place where one occurs.
 
         So numbers which happen to be equal change nothing.
         """
         slot = len(self.slots)
         self.slots.append(x)
-        self._scalars.append(self.numbers.scalar(self.stage, x if a is None else a, a is None))
+        self._asked.append((self._at[i], n))
         self._key.append(type(x) if a is None else x.dtype)
         return -1 - slot
 

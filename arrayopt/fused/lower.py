@@ -70,6 +70,7 @@ class _Lowering:
         self.copied: list[tuple[int, int]] = []
         self.programs: dict[Any, Launch] = {}
         self.kernels: dict[Any, tuple[Launch, tuple[int, ...]]] = {}
+        self.alike: dict[Any, tuple[Launch, Kernel]] = {}
         self.parts: dict[int | None, list[tuple[int, int | None]]] = {}
         for j, node in enumerate(self.graph.nodes):
             if node.op == "part":
@@ -101,29 +102,31 @@ class _Lowering:
         finals = [(place, self.numbers.known(i), dtypes.name(node.dtype)) for place, i, node in written]
         drafts = _made_early(drafts, self.leaves)
         arithmetic = self.numbers.arithmetic(last + 1)
+        kinds = self.numbers.kinds
         stages = [
-            Stage(work, function(work, f"<scalars of stage {s}>"), *draft, dropped)
+            Stage(work, function(work, f"<scalars of stage {s}>", kinds), *draft, dropped)
             for s, (work, draft, dropped) in enumerate(zip(arithmetic, drafts, self._dropped(drafts), strict=True))
         ]
         for node in self.graph.nodes:  # what calls keep of the recording is not to keep the rest
             node.args = ()
             node.attrs = None if node.op == "formula" else node.attrs
-        kinds = [(tuple(x.shape), x.dtype) for _, x in self.captured]
+        held = [(tuple(x.shape), x.dtype) for _, x in self.captured]
         return Schedule(
             self.leaves,
             self.buffers,
-            self.numbers.kinds,
-            self.captured,
             kinds,
+            self.captured,
+            held,
             self.read,
             stages,
             finals,
             self.copied,
+            own={place: self.graph.owned[i] for place, i, _ in written if i in self.graph.owned},
         )
 
     def _draft(self, s: int, found: list[Target]) -> Draft:
         temporaries: list[Temporary] = []
-        self.programs, self.kernels = {}, {}
+        self.programs, self.kernels, self.alike = {}, {}, {}
         parts = components(self.graph, found, s)
         shared = self._read_elsewhere(parts)
         for part in parts:
@@ -167,11 +170,20 @@ class _Lowering:
         key = (pattern(self.graph, part), *here.pattern)
         found = self.kernels.get(key)
         if found is None:
-            kernel = Kernel(self.graph, self.numbers, s, part, here)
-            found = self.kernels[key] = self._launch(kernel), kernel.scalars
+            launch, kernel = self._kernel(s, part, here)
+            found = self.kernels[key] = launch, kernel.scalars(part)
         launch, scalars = found
         results = tuple([self.numbers.known(i) for i in here.results])
         launch.sites.append(Site(tuple(here.arrays), tuple(here.shapes), here.shape, scalars, results))
+
+    def _kernel(self, s: int, part: Component, here: Here) -> tuple[Launch, Kernel]:
+        """The kernel of a part, or of one that differs from it in its numbers; and what applies it."""
+        key = (pattern(self.graph, part, numbers_too=False), *here.pattern)
+        found = self.alike.get(key)
+        if found is None:
+            kernel = Kernel(self.graph, self.numbers, s, part, here)
+            found = self.alike[key] = self._launch(kernel), kernel
+        return found
 
     def _launch(self, kernel: Kernel) -> Launch:
         """What applies the program of a kernel: there is one of equal programs."""

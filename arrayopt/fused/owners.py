@@ -51,6 +51,7 @@ class _Owners:
     def __init__(self, schedule: Schedule, gradients: range) -> None:
         self.schedule = schedule
         self._places: dict[int, int | None] = {}
+        self._gradients = frozenset(gradients)
         self._arrays: dict[int, frozenset[int]] = {place: frozenset({place}) for place in gradients}
         self._numbers: dict[int, _Label] = {}
         self._groups: list[_Group] = []
@@ -79,6 +80,9 @@ class _Owners:
         schedule = self.schedule
         copied = {source: _one(self._arrays.get(source, _NOBODY)) for source, _ in schedule.copied}
         written = {place: _alone(self._numbers.get(number)) for place, number, _ in schedule.written}
+        for place, arrays in schedule.own.items():  # with several gradients it would not stay where one is None
+            gradients = arrays & self._gradients
+            written[place] = _one(gradients) if len(gradients) == 1 else None
         self._places |= written | {place: copied[source] for source, place in schedule.copied}
         for launch, sites in launches:
             launch.owners = sites

@@ -171,6 +171,9 @@ class Schedule:
     owners: dict[int, int | None] = field(
         default_factory=dict[int, "int | None"]
     )  # of what is copied or written at the end
+    own: dict[int, frozenset[int]] = field(
+        default_factory=dict[int, frozenset[int]]
+    )  # of each parameter's own counter that is written, the places that its gradient is made of
 
     def holds(self) -> bool:
         """Whether the arrays that the rule holds still have the shapes and dtypes that were recorded."""

@@ -184,26 +184,32 @@ class Recorder:
     def _leaf(
         self, takes: dict[Any, Take], row: tuple[Any, ...], look: Callable[..., Any], work: Callable[..., Any]
     ) -> list[Any]:
-        _, g, slots, p = row
+        _, g, slots, p, scalars = row
         given = (g, *slots) if p is None else (g, *slots, p)
         alone = self._are_apart(given)
         if alone:  # what was narrowed to be handed on may be read as it was before
             given += tuple([x.args[0] for x in given if x.op == "hand_on"])
             alone = self._are_apart(given)
-        key = tuple([(x.sig, x.shape, x.op == "hand_on") for x in given]) if alone else ()
+        own = tuple(scalars.values())
+        key: tuple[Any, ...] = tuple([(x.sig, x.shape, x.op == "hand_on") for x in given]) if alone else ()
+        if alone and own:
+            key = (*key, *[x.sig if type(x) is self.kind else (type(x), repr(x)) for x in own])
         take = takes.get(key) if alone else None
         if take is not None:
-            return take.again(self, given)
+            return take.again(self, given, own)
         look(*row)
         start = len(self.tape)
         out: list[Any] = work(*row)
         if not alone or self.stop is not None:
             return out
-        take = takes[key] = Take(given, self.tape[start:], out)
+        take = Take(given, self.tape[start:], out, own)
+        if own and not take.can_differ():
+            return out
+        takes[key] = take
         if not take.is_simple:
             return out
         self._strike(start, take)
-        return take.again(self, given)
+        return take.again(self, given, own)
 
     def _strike(self, start: int, take: Take) -> None:
         """Takes back what was written down for a leaf, as it will stand there in short."""
@@ -220,6 +226,26 @@ class Recorder:
         if self.stop is not None or not all([type(x) is kind and not x.plain for x in given]):
             return False
         return len(set(map(id, given))) == len(given)
+
+    def instead(self, x: Any, new: dict[int, Any]) -> Any:
+        """A number, made again of others.
+
+        Args:
+          x: it.
+          new: by id, what stands for some numbers; what is made is added.
+        """
+        if id(x) in new or type(x) is not self.kind:
+            return new.get(id(x), x)
+        args = tuple([self.instead(a, new) for a in x.args])
+        is_same = all([a is b for a, b in zip(args, x.args, strict=True)])
+        found = new[id(x)] = x if is_same else self._once(x.op, args, x.dtype, x.sig)
+        return found
+
+    def owned(self, count: Any, g: Any) -> Any:
+        """A counter, noted to be that of the parameter whose gradient this is."""
+        if self.stop is not None or type(count) is not self.kind or type(g) is not self.kind:
+            return count
+        return self._written("owned", (count, g), None, (), count.dtype, count.sig)
 
     # -- elementwise ---------------------------------------------------------------------------------------
 
@@ -662,6 +688,9 @@ class RecordingBackend(Backend):
 
     def receive(self, x: Any) -> Any:
         return x if self._recorder.stop is not None else self._recorder.operand(x)
+
+    def owned(self, count: Any, g: Any) -> Any:
+        return self._recorder.owned(count, g)
 
 
 def _kind_of(array: type[Any]) -> Callable[[Traced], type[Any]]:

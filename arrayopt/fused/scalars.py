@@ -12,12 +12,13 @@ from typing import Any
 
 from arrayopt import dtypes
 from arrayopt.fused import host, words
+from arrayopt.fused.chains import Chain, chains
 from arrayopt.fused.program import Arithmetic, Number, Operation, kind
 from arrayopt.fused.split import Graph
 from arrayopt.fused.traced import NotRecordable, Traced
 
 _GIVEN = frozenset({"input", "captured", "call", "part"})
-_ALIASES = frozenset({"copy", "view", "hand_on", "full"}) | words.REDUCTIONS
+_ALIASES = frozenset({"copy", "view", "hand_on", "full", "owned"}) | words.REDUCTIONS
 
 
 class Numbers:
@@ -142,19 +143,41 @@ def _key(number: Number) -> Any:
 # -- as a function of Python ---------------------------------------------------------------------------------
 
 
-def function(work: Arithmetic, name: str) -> Callable[[list[Any]], list[Any]]:
+def function(work: Arithmetic, name: str, kinds: str = "") -> Callable[[list[Any]], list[Any]]:
     """Some work as a function: from the numbers known, to which it adds, to the scalars that kernels want.
 
     Args:
       work: what to do.
       name: what a traceback calls it.
+      kinds: of the numbers known.
     """
     scope: dict[str, Any] = {}
-    lines = [f"    n{k} = {_expression(operation, scope)}" for k, operation in enumerate(work.code)]
+    alike = chains(work, kinds)
+    done = {k for chain in alike for _, positions in chain.links for k in positions}
+    lines = [line for n, chain in enumerate(alike) for line in _chained(chain, f"of_{n}", name, scope)]
+    lines += [f"    n{k} = {_expression(operation, scope)}" for k, operation in enumerate(work.code) if k not in done]
     lines += [f"    known[{place}] = {_text(number)}" for place, number in work.stores]
     answer = ", ".join([_text(number) for number in work.answers])
     exec(compile("\n".join(["def scalars(known):", *lines, f"    return [{answer}]"]), name, "exec"), scope)
     return _total(scope["scalars"], work)
+
+
+def _chained(chain: Chain, known: str, name: str, scope: dict[str, Any]) -> list[str]:
+    """The lines for work that is done alike on several numbers, once for each value."""
+    answers = tuple([Number("result", j) for j in chain.wanted])
+    once = function(Arithmetic(chain.code, (), answers), name)
+
+    class Found(dict[int, list[Any]]):
+        def __missing__(self, x: int) -> list[Any]:
+            self[x] = once([x])
+            return self[x]
+
+    scope[known.upper()] = Found
+    lines = [f"    {known} = {known.upper()}()"]
+    for place, positions in chain.links if answers else ():
+        names = ", ".join([f"n{positions[j]}" for j in chain.wanted])
+        lines.append(f"    [{names}] = {known}[known[{place}]]")
+    return lines
 
 
 def _total(scalars: Callable[[list[Any]], list[Any]], work: Arithmetic) -> Callable[[list[Any]], list[Any]]:

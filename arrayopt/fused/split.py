@@ -31,13 +31,16 @@ class Graph:
       solid: whether it lies in an array of its own: inputs, arrays the rule holds, what library calls answer.
       stage: the number of barriers that must be passed before it can be had.
       kept: values that kernels must put into an array, since a library call or a broadcast wants them there.
+      owned: of each counter that is a parameter's own, the places that its gradient is made of.
     """
 
     def __init__(self, outputs: dict[int, Traced], moving: frozenset[int], tape: Sequence[Traced]) -> None:
         self.nodes, self.args = _alive(outputs, tape)
+        beside = self._set_aside()
         self.inputs = {node.attrs: i for i, node in enumerate(self.nodes) if node.op == "input"}
         self.sizes = _sizes(self.nodes)
         self.on_host = self._hosted(outputs, set(moving))
+        self.owned = {i: self._arrays_of(g) for i, g in beside}
         self._leave_views(outputs)
         self.solid = [not host and node.op in _SOLID for node, host in zip(self.nodes, self.on_host, strict=True)]
         self.kept: set[int] = set()
@@ -46,6 +49,26 @@ class Graph:
             op = node.op
             barrier = op == "call" or op == "part" or op == "fold" or op in _WHOLE
             self.stage.append(self._stage_of(i, op) if barrier else self._stage_of_elementwise(i))
+
+    def _set_aside(self) -> list[tuple[int, int]]:
+        """Own counters, and the gradients they were noted beside, which they are not made of."""
+        found: list[tuple[int, int]] = []
+        for i, node in enumerate(self.nodes):
+            if node.op == "owned":
+                count, g = self.args[i]
+                assert g is not None
+                node.args, self.args[i] = node.args[:1], [count]
+                found.append((i, g))
+        return found
+
+    def _arrays_of(self, i: int) -> frozenset[int]:
+        """The places of the arrays that a value is made of, numbers aside."""
+        todo, seen = [i], {i}
+        for j in todo:  # the list grows
+            more = [a for a in self.args[j] if a is not None and a not in seen and not self.on_host[a]]
+            seen.update(more)
+            todo += more
+        return frozenset([self.nodes[j].attrs for j in todo if self.nodes[j].op == "input"])
 
     def _leave_views(self, outputs: dict[int, Traced]) -> None:
         """Leaves to the library what changes a shape where a broadcast is near.

@@ -59,23 +59,52 @@ class Take:
       given: the arrays it was given.
       tape: what was written.
       outs: what came of it.
+      own: the scalars that were the leaf's own.
     """
 
-    def __init__(self, given: tuple[Traced, ...], tape: Sequence[Traced], outs: list[Any]) -> None:
-        self.given, self.outs = given, outs
-        self.tape = _depending(given, tape)
+    def __init__(
+        self, given: tuple[Traced, ...], tape: Sequence[Traced], outs: list[Any], own: tuple[Any, ...] = ()
+    ) -> None:
+        self.given, self.outs, self.own = given, outs, own
+        self.tape = _depending([*given, *[x for x in own if not self.is_number(x)]], tape)
         self._expansions: dict[tuple[int, ...], Expansion] = {}
         self.is_simple = self._is_simple(given)
         if self.is_simple:
             where = {id(x): k for k, x in enumerate(given)}
             self._given = [where.get(id(x)) for x in outs]  # the results that are arguments as they were
-            self._needs = [self.expansion((j,)) for j in range(len(outs))]
-            self._numbers: list[tuple[Traced, ...]] = []
+            self.needs = [self.expansion((j,)) for j in range(len(outs))]
+            self.numbers: list[tuple[Traced, ...]] = []
 
     @staticmethod
     def is_number(node: Any) -> bool:
         """Whether a value is a single number that does not depend on the leaf: the same for all."""
         return not isinstance(node, Traced) or node.plain
+
+    @property
+    def root(self) -> Take:
+        """What was written down; see `OwnTake`."""
+        return self
+
+    def number(self, x: Any) -> Any:
+        """What stands for a number."""
+        return x
+
+    def can_differ(self) -> bool:
+        """Whether all that is made of the leaf's own scalars is arithmetic, and can be made again of others."""
+        inside = {id(node) for node in (*self.tape, *self.given)}
+        known: dict[int, bool | None] = {
+            id(x): True for x in self.own
+        }  # whether it comes of them; None: by other ways
+
+        def comes(x: Any) -> bool | None:
+            if id(x) not in known:
+                found = [comes(a) for a in x.args] if isinstance(x, Traced) else []
+                usual = isinstance(x, Traced) and x.plain and x.op in words.ELEMENTWISE
+                known[id(x)] = None if None in found or (True in found and not usual) else True in found
+            return known[id(x)]
+
+        outer = [x for node in self.tape for x in node.args if id(x) not in inside]
+        return None not in [comes(x) for x in (*outer, *[x for x in self.outs if id(x) not in inside])]
 
     def _is_simple(self, given: tuple[Traced, ...]) -> bool:
         """Whether it is all elementwise, on arrays of one shape and more than one entry."""
@@ -133,34 +162,76 @@ class Take:
 
     # -- further leaves --------------------------------------------------------------------------------------
 
-    def again(self, recorder: Any, given: tuple[Traced, ...]) -> list[Any]:
-        """What the formula answers for other arguments of the same shapes and dtypes."""
-        return self._in_short(recorder, given) if self.is_simple else self._in_full(recorder, given)
+    def again(self, recorder: Any, given: tuple[Traced, ...], own: tuple[Any, ...] = ()) -> list[Any]:
+        """What the formula answers for other arguments, and scalars of its own, of the same shapes and dtypes."""
+        if not self.is_simple:
+            return self._in_full(recorder, given, own)
+        if own:
+            return self._in_short(recorder, given, OwnTake(self, recorder, own))
+        if not self.numbers:  # one value stands for all the scalars that a result depends on
+            self.numbers = [(recorder.numbers(need.slots),) if need.slots else () for need in self.needs]
+        return self._in_short(recorder, given, self)
 
-    def _in_short(self, recorder: Any, given: tuple[Traced, ...]) -> list[Any]:
+    def _in_short(self, recorder: Any, given: tuple[Traced, ...], take: Take | OwnTake) -> list[Any]:
         kind, tape = recorder.kind, recorder.tape
-        if not self._numbers:  # one value stands for all the scalars that a result depends on
-            self._numbers = [(recorder.numbers(need.slots),) if need.slots else () for need in self._needs]
         results: list[Traced] = []
-        for j, (out, need, numbers) in enumerate(zip(self.outs, self._needs, self._numbers, strict=True)):
+        for j, (out, need, numbers) in enumerate(zip(self.outs, self.needs, take.numbers, strict=True)):
             same = self._given[j]
             if same is not None:
                 results.append(given[same])
                 continue
             args = (*[given[k] for k in need.given], *numbers)
-            node = kind("formula", args, (self, given, j), out.shape, out.dtype, out.sig, len(tape))
+            node = kind("formula", args, (take, given, j), out.shape, out.dtype, out.sig, len(tape))
             tape.append(node)
             results.append(node)
         return results
 
-    def _in_full(self, recorder: Any, given: tuple[Traced, ...]) -> list[Any]:
+    def _in_full(self, recorder: Any, given: tuple[Traced, ...], own: tuple[Any, ...]) -> list[Any]:
         new: dict[int, Any] = {id(a): b for a, b in zip(self.given, given, strict=True)}
+        new |= {id(a): b for a, b in zip(self.own, own, strict=True)}
         kind, tape = recorder.kind, recorder.tape
         for node in self.tape:
-            args = tuple([new.get(id(x), x) for x in node.args])
+            args = tuple(
+                [recorder.instead(x, new) if own and self.is_number(x) else new.get(id(x), x) for x in node.args]
+            )
             attrs = node.attrs.again(new) if node.op == "call" else node.attrs
             copy = kind(node.op, args, attrs, node.shape, node.dtype, node.sig, len(tape))
             copy.plain = node.plain
             tape.append(copy)
             new[id(node)] = copy
         return [new.get(id(x), x) for x in self.outs]
+
+
+class OwnTake:
+    """A take for a leaf that has scalars of its own: its operations, with other numbers.
+
+    Attributes:
+      root: the take.
+      numbers: for each result, what stands for all the scalars that it depends on.
+    """
+
+    def __init__(self, root: Take, recorder: Any, own: tuple[Any, ...]) -> None:
+        self.root, self.given, self.outs = root, root.given, root.outs
+        self._new: dict[int, Any] = {id(a): b for a, b in zip(root.own, own, strict=True) if isinstance(a, Traced)}
+        self._expansions: dict[tuple[int, ...], Expansion] = {}
+        self.numbers: list[tuple[Traced, ...]] = []
+        for j, need in enumerate(root.needs):
+            slots = tuple([recorder.instead(x, self._new) for x in need.slots])
+            self._expansions[(j,)] = need._replace(slots=slots)
+            self.numbers.append((recorder.numbers(slots),) if slots else ())
+
+    def number(self, x: Any) -> Any:
+        """What stands for a number of the take."""
+        return self._new.get(id(x), x)
+
+    def expansion(self, outs: tuple[int, ...]) -> Expansion:
+        """The operations behind some of its results, and no others."""
+        found = self._expansions.get(outs)
+        if found is None:
+            whole = self.root.expansion(outs)
+            found = self._expansions[outs] = whole._replace(slots=tuple(map(self.number, whole.slots)))
+        return found
+
+    def needed(self, j: int) -> list[Traced]:
+        """What must be computed for a result, in order, with the numbers of the take."""
+        return self.root.needed(j)

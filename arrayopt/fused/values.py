@@ -60,7 +60,7 @@ class Values:
         take, given, j = node.attrs
         made = {id(a): self.of(b) for a, b in zip(take.given, given, strict=True)}
         for inner in take.needed(j):
-            args = [made[id(x)] if id(x) in made else self.of(x) for x in inner.args]
+            args = [made[id(x)] if id(x) in made else self.of(take.number(x)) for x in inner.args]
             made[id(inner)] = self._made(inner, args)
         return made[id(take.outs[j])]
 
@@ -81,7 +81,7 @@ class Values:
 
     def _word(self, node: Traced, args: list[Any]) -> Any:
         xp, op = self._backend.xp, node.op
-        if op in ("astype", "hand_on", "view"):
+        if op in ("astype", "hand_on", "view", "owned"):
             return args[0]
         if op == "full":
             return self._full(node, args[0])

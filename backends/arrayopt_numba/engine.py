@@ -6,7 +6,7 @@ import ctypes
 import importlib
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
 from typing import Any, cast
 
@@ -168,7 +168,10 @@ class _Bound:
 
     def needs_quotients(self, scalars: list[Any]) -> bool:
         """Whether a divisor is so great or so small that a product with 1 / s will not do."""
-        return any([host.inverse(scalars[k]) is None for k in self._divisors])
+        found: Iterable[Any] = [scalars[k] for k in self._divisors]
+        if len(self._divisors) > 8:  # of many sites, and mostly equal
+            found = set(found)
+        return any([host.inverse(x) is None for x in found])
 
     def table(self, spots: Spots) -> Ints:
         """The addresses of leaves. Those of donated arrays stay, those of gradients are put in at every step."""
