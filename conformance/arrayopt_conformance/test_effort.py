@@ -39,14 +39,26 @@ def test_a_rule_that_computes_among_its_links_is_no_alias() -> None:
         return arrayopt.chain(arrayopt.trace(0.9), arrayopt.scale(step_size))
 
     def computing(step_size: float) -> Any:
-        own = arrayopt.GradientTransformation(lambda params: (), lambda us, state, params=None: (us, state))
+        own = arrayopt.GradientTransformation(_no_state, arrayopt.identity().update)
         return arrayopt.chain(own, arrayopt.scale(step_size))
 
-    assert effort.is_alias(planted(linked))
-    assert not effort.is_alias(planted(computing))
-    assert effort.is_alias(planted(lambda step_size: arrayopt.scale(-step_size)))
-    assert not effort.is_alias(planted(lambda step_size: arrayopt.masked(arrayopt.scale(step_size), True)))
-    assert effort.is_alias(planted(lambda step_size: arrayopt.stateless(halved)))
+    def alone(step_size: float) -> Any:
+        return arrayopt.scale(-step_size)
+
+    def wrapping(step_size: float) -> Any:
+        return arrayopt.masked(arrayopt.scale(step_size), True)
+
+    def of_a_function(step_size: float) -> Any:
+        del step_size
+        return arrayopt.stateless(halved)
+
+    assert [effort.is_alias(planted(make)) for make in (linked, alone, of_a_function)] == [True] * 3
+    assert [effort.is_alias(planted(make)) for make in (computing, wrapping)] == [False] * 2
+
+
+def _no_state(params: Any) -> Any:
+    del params
+    return ()
 
 
 def test_every_law_is_tried_for_every_rule_that_computes_and_once_for_aliases() -> None:
