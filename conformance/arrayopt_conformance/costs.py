@@ -6,7 +6,7 @@ In seconds of a processor, its own and those of processes it starts, which do no
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from functools import cache
 from typing import Any
 
@@ -18,7 +18,7 @@ SHOWN = 40  # lines of a group
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     """Notes what the test took."""
     before = _spent()
     try:
