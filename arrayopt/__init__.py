@@ -67,6 +67,9 @@ from arrayopt.optimizers.adam import ScaleByAdamState as ScaleByAdamState
 from arrayopt.optimizers.adam import adam as adam
 from arrayopt.optimizers.adam import adamw as adamw
 from arrayopt.optimizers.adam import scale_by_adam as scale_by_adam
+from arrayopt.optimizers.adamax import adamax as adamax
+from arrayopt.optimizers.adamax import adamaxw as adamaxw
+from arrayopt.optimizers.adamax import scale_by_adamax as scale_by_adamax
 from arrayopt.optimizers.sgd import sgd as sgd
 from arrayopt.safe import safe_norm as safe_norm
 from arrayopt.safe import safe_root_mean_squares as safe_root_mean_squares
