@@ -46,8 +46,6 @@ NONE = np.zeros((2, 2))
 def gradients(library: Library, f: Callable[..., Any], *xs: Any, order: int = 1) -> Any:
     """The derivative of a number by the first argument; of second order its Jacobian."""
     if library.name == "jax":
-        import jax
-
         return library.numpy(derived(f, order)(*xs))
     import torch
 
