@@ -60,7 +60,7 @@ def by_autograd(function: Callable[..., Any], x: Vector) -> tuple[Vector, Vector
 @every_case
 def test_is_the_nearest_point(case: Case, name: str, dtype: str) -> None:
     library = libraries()[name]
-    for x in points(dtype):
+    for x in points(dtype)[::2]:
         tree = project(case, library, x, dtype)
         assert [str(leaf.dtype).endswith(dtype) for leaf in tree.values()] == [True, True]
         p, want = joined(library.numpy(tree)), case.oracle(x)
@@ -466,7 +466,9 @@ MANY = {
 
 
 @pytest.mark.parametrize("how", MANY)
-@pytest.mark.parametrize(("name", "dtype"), [on for on in ON if on[1].startswith("float") and on[1] != "float16"])
+@pytest.mark.parametrize(  # array-api-strict computes by NumPy
+    ("name", "dtype"), [on for on in ON if on[1] in ("float32", "float64") and on[0] != "array_api_strict"]
+)
 def test_a_million_entries(how: str, name: str, dtype: str) -> None:
     """As exact as the entries are, and the sum to the last digits: not a million times as inexact."""
     library = libraries()[name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import math
 from collections.abc import Callable
@@ -166,10 +167,10 @@ def test_frames_that_are_none_do_not_show(library: Library) -> None:
 def test_bools_and_odd_labels_as_padding(library: Library) -> None:
     padded = np.asarray([[False, True], [False, True]])
     labels = np.asarray([[1, -1], [2, 99]], dtype=np.int32)
-    found = library.numpy(ctc_loss(*on(library, X, FRAMES == 1, labels, padded)))
+    found = library.numpy(ran(ctc_loss, library)(*on(library, X, FRAMES == 1, labels, padded)))
     wanted = structured.ctc_loss(X, FRAMES, np.asarray([[1, 0], [2, 0]]), padded.astype("f8"))
     np.testing.assert_allclose(found, wanted, rtol=1e-5)
-    bad = library.numpy(ctc_loss(*on(library, X, FRAMES, labels, NONE)))
+    bad = library.numpy(ran(ctc_loss, library)(*on(library, X, FRAMES, labels, NONE)))
     assert np.all(np.isnan(bad))
 
 
@@ -213,10 +214,11 @@ def test_errors_of_ctc(call: Callable[[], Any], kind: type[Exception], message: 
 @every
 def test_sparsemax_at_the_extremes(library: Library) -> None:
     x = np.asarray([-1e30, -1e4, -1.0, 0.0, 1.0, 1e4, 1e30, np.inf, -np.inf, np.nan])
-    found = library.numpy(sparsemax_loss(*on(library, x, np.zeros(10, dtype=bool))))
+    found = library.numpy(ran(sparsemax_loss, library)(*on(library, x, np.zeros(10, dtype=bool))))
     np.testing.assert_allclose(found, [0, 0, 0, 0.25, 1, 1e4, 1e30, np.inf, 0, np.nan], rtol=1e-6)
     rows = np.asarray([[1e4, -1e4, 0], [-1e4, 1e4, 1e4], [0, 0, 0], [1e4, 1e4 + 0.5, -1e4]])
-    found = library.numpy(multiclass_sparsemax_loss(*on(library, rows, np.asarray([1, 0, 2, 0]))))
+    given = on(library, rows, np.asarray([1, 0, 2, 0]))
+    found = library.numpy(ran(multiclass_sparsemax_loss, library)(*given))
     np.testing.assert_allclose(found, structured.multiclass_sparsemax_loss(rows, np.asarray([1, 0, 2, 0])), rtol=1e-6)
 
 
@@ -256,8 +258,6 @@ def test_safe_softmax_takes_0_log_0_for_0(library: Library) -> None:
 @pytest.mark.skipif(not (has("jax") and has("optax")), reason="needs jax and optax")
 @differentiating
 def test_second_derivatives_and_those_by_labels_are_those_of_optax(library: Library) -> None:
-    import importlib
-
     import jax
 
     optax: Any = importlib.import_module("optax")
@@ -328,12 +328,15 @@ NORMS: list[tuple[Any, Any]] = [
 @differentiating
 @pytest.mark.parametrize("least", [0.0, 3.0])
 def test_the_derivative_of_safe_norms_at_0_is_0(library: Library, least: float) -> None:
-    x = library.asarray(np.zeros((3, 4)), "float32")
-    for p, axis in NORMS:
-        found = gradients(library, lambda x, p=p, axis=axis: safe_norm(x, least, p, axis).sum(), x)
-        np.testing.assert_array_equal(found, np.zeros((3, 4)), err_msg=f"ord={p}, axis={axis}")
-    found = gradients(library, lambda x: safe_rms(x, least), x)
-    np.testing.assert_array_equal(found, np.zeros((3, 4)))
+    grad: Any = importlib.import_module("jax" if library.name == "jax" else "torch.func").grad
+
+    def each(x: Any) -> list[Any]:
+        norms = [grad(lambda x, p=p, axis=axis: safe_norm(x, least, p, axis).sum())(x) for p, axis in NORMS]
+        return [*norms, grad(lambda x: safe_rms(x, least))(x)]
+
+    found = library.numpy(ran(each, library)(library.asarray(np.zeros((3, 4)), "float32")))
+    for what, slope in zip([*NORMS, "root mean squares"], found, strict=True):
+        np.testing.assert_array_equal(slope, np.zeros((3, 4)), err_msg=f"ord, axis: {what}")
 
 
 @every

@@ -101,8 +101,8 @@ def form(case: Case, library: Library) -> Any:
 @law(dear=("jax",))
 def sixteen_bits_are_rounded_once(case: Case, library: Library) -> None:
     """The same as in float32, rounded to the last bit."""
-    narrow = NARROW[: 1 if library.name == "jax" else None]  # where each dtype is compiled for
-    for dtype in [dtype for dtype in narrow if dtype in library.dtypes]:
+    tried = NARROW[: 1 if library.name == "jax" else None]  # which compiles for each
+    for dtype in [dtype for dtype in tried if dtype in library.dtypes]:
         narrow = case.on(library, dtype)
         with np.errstate(over="ignore"):
             wide = narrow_to(library, widened(narrow, library)(), case.dtype(dtype))
