@@ -49,7 +49,7 @@ def halfspace(x: Vector, b: float) -> Vector:
     return x - max(float(NORMAL @ x) - b, 0) / float(NORMAL @ NORMAL) * NORMAL
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # a key by identity
 class Case:
     """One projection with arguments.
 

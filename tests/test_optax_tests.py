@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator
 
 import pytest
 
@@ -12,26 +11,34 @@ pytest.importorskip("jax")
 
 from arrayopt_conformance.optax_tests.__main__ import told
 from arrayopt_conformance.optax_tests.groups import EXCUSED, GROUPS
-from arrayopt_conformance.optax_tests.run import folder, run
+from arrayopt_conformance.optax_tests.run import folder, run, together
 
 ROOT = folder()
 
 
-def files() -> Iterator[tuple[str, str]]:
+def files() -> list[tuple[str, str]]:
     """Every file of the groups that must pass."""
-    for name, group in GROUPS.items():
-        if group.required:
-            yield from [(name, path) for path in group.paths(ROOT)]
+    required = {name: group for name, group in GROUPS.items() if group.required}
+    return [(name, path) for name, group in required.items() for path in group.paths(ROOT)]
 
 
-needs_tests = pytest.mark.skipif(not list(files()), reason="this Optax came without its tests")
+def parts() -> dict[str, list[tuple[str, str]]]:
+    """The files by processes, which take about as long: in each JAX is started and its operations compiled once."""
+    found: dict[str, list[tuple[str, str]]] = {"segmentation": [], "losses": [], "others": []}
+    for name, path in files():
+        part = "segmentation" if "segmentation" in path else "losses" if name == "losses" else "others"
+        found[part].append((name, path))
+    return {part: held for part, held in found.items() if held}
 
 
-@pytest.mark.parametrize(("group", "path"), list(files()))
-def test_the_tests_of_optax_pass(group: str, path: str) -> None:
-    ran = run(group, path)
-    assert not ran.bad(), "\n".join(told(path, ran))
-    assert ran.outcomes()["passed"]
+needs_tests = pytest.mark.skipif(not files(), reason="this Optax came without its tests")
+
+
+@pytest.mark.parametrize("part", parts())
+def test_the_tests_of_optax_pass(part: str) -> None:
+    found = together(parts()[part])
+    assert not sum([ran.bad() for ran in found]), "\n".join([line for ran in found for line in told(ran.path, ran)])
+    assert all([ran.outcomes()["passed"] for ran in found])
 
 
 @needs_tests

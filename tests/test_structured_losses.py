@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import math
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
 import pytest
 from arrayopt_conformance.functions.oracles import structured
+from arrayopt_conformance.functions.runs import ran
 from arrayopt_conformance.libraries import Library, double, has, libraries
 
 import arrayopt
@@ -44,13 +47,27 @@ NONE = np.zeros((2, 2))
 def gradients(library: Library, f: Callable[..., Any], *xs: Any, order: int = 1) -> Any:
     """The derivative of a number by the first argument; of second order its Jacobian."""
     if library.name == "jax":
-        import jax
-
-        return library.numpy((jax.grad if order == 1 else jax.hessian)(f)(*xs))
+        return library.numpy(derived(f, order)(*xs))
     import torch
 
     func: Any = torch.func
     return library.numpy((func.grad if order == 1 else func.hessian)(f)(*xs))
+
+
+@cache
+def derived(f: Callable[..., Any], order: int) -> Callable[..., Any]:
+    """The derivative in JAX, compiled once for each shape."""
+    import jax
+
+    return jax.jit((jax.grad if order == 1 else jax.hessian)(f))
+
+
+def total_ctc(*xs: Any) -> Any:
+    return ctc_loss(*xs).sum()
+
+
+def total_sparsemax(*xs: Any) -> Any:
+    return multiclass_sparsemax_loss(*xs).sum()
 
 
 def on(library: Library, *xs: Any, dtype: str = "float32") -> list[Any]:
@@ -80,7 +97,7 @@ def test_chances_of_all_labels_sum_to_one(library: Library) -> None:
     every_label = [s for n in range(4) for s in itertools.product((1, 2), repeat=n)][:13]
     labels = np.asarray([[*s, *[0] * (3 - len(s))] for s in every_label], dtype=np.int32)
     padded = np.asarray([[0.0] * len(s) + [1.0] * (3 - len(s)) for s in every_label])
-    loss = library.numpy(ctc_loss(*on(library, x, np.zeros((13, 3)), labels, padded)))
+    loss = library.numpy(ran(ctc_loss, library)(*on(library, x, np.zeros((13, 3)), labels, padded)))
     more = list(itertools.product((1, 2), repeat=3))[6:]
     rest = sum([math.exp(-structured.one_loss(x[0], s, 0)) for s in more if s not in every_label and s[0] != s[1]])
     reached = [len(s) + sum([a == b for a, b in itertools.pairwise(s)]) <= 3 for s in every_label]
@@ -94,33 +111,28 @@ def test_ctc_at_the_extremes(library: Library, dtype: str) -> None:
     with double(library):
         if dtype not in (*library.dtypes, "float64"):
             return
-        sure = np.full((1, 40, 3), -1e4)
-        sure[0, :, 0] = 1e4  # blanks; the two labels cost 2e4 each
-        labels = np.asarray([[1, 2]], dtype=np.int32)
-        given = on(library, sure, np.zeros((1, 40)), labels, np.zeros((1, 2)), dtype=dtype)
-        wanted = 4e4 - math.log(math.comb(40, 2))
-        assert float(library.numpy(ctc_loss(*given))[0]) == pytest.approx(wanted, rel=1e-6)
-        sure[0, :, :2] = [-1e4, 1e4]
-        given[0] = library.asarray(sure, dtype)
-        assert float(library.numpy(ctc_loss(*given))[0]) == pytest.approx(2e4, rel=1e-6)
-        sure[0, :, :2] = [1e4, -1e4]
-        given[0], many = library.asarray(sure, dtype), np.tile(np.asarray([[1, 2]], dtype=np.int32), (1, 5))
-        wanted = 2e5 - math.log(math.comb(40, 10))  # Optax: 1e5, of a path that begins behind the labels
-        given = [*given[:2], *on(library, many, np.zeros((1, 10)), dtype=dtype)]
-        assert float(library.numpy(ctc_loss(*given))[0]) == pytest.approx(wanted, rel=1e-6)
-        often = np.tile(np.asarray([[2, 2, 2]], dtype=np.int32), (1, 6))[:, :17]
-        given = on(library, sure, np.zeros((1, 40)), often, np.zeros((1, 17)), dtype=dtype)
-        wanted = 17 * 2e4 - math.log(math.comb(40 - 16, 17))  # a repeat wants a blank between
-        assert float(library.numpy(ctc_loss(*given))[0]) == pytest.approx(wanted, rel=1e-6)
+        run = ran(ctc_loss, library)
+        blanks, ones = [1e4, -1e4, -1e4], [-1e4, 1e4, -1e4]
+        for sure, labels, wanted in (
+            (blanks, [1, 2], 4e4 - math.log(math.comb(40, 2))),  # the two labels cost 2e4 each
+            (ones, [1, 2], 2e4),
+            (blanks, [1, 2] * 5, 2e5 - math.log(math.comb(40, 10))),  # Optax: 1e5, of a path that begins behind them
+            (blanks, [2] * 17, 17 * 2e4 - math.log(math.comb(40 - 16, 17))),  # a repeat wants a blank between
+        ):
+            padding = [0] * (17 - len(labels))  # so that one shape is compiled
+            padded = np.asarray([[0.0] * len(labels) + [1.0] * len(padding)])
+            spelt = np.asarray([labels + padding], dtype=np.int32)
+            given = on(library, np.asarray([[sure] * 40]), np.zeros((1, 40)), spelt, padded, dtype=dtype)
+            assert float(library.numpy(run(*given))[0]) == pytest.approx(wanted, rel=1e-6)
 
 
 @differentiating
 def test_derivatives_of_ctc_are_finite(library: Library) -> None:
     wild = np.where(X > 0, 1e4, -1e4)
-    short = X[:, :2]
-    for x in (X, wild, short, 1e4 * X, np.where(np.arange(3) == 2, np.where(X > 1, -np.inf, X), X)):
-        given = on(library, x, FRAMES[:, : x.shape[1]], LABELS, NONE)
-        found = gradients(library, lambda *xs: ctc_loss(*xs).sum(), *given)
+    short = FRAMES + (np.arange(4) >= 2)
+    odd = np.where(np.arange(3) == 2, np.where(X > 1, -np.inf, X), X)
+    for x, frames in ((X, FRAMES), (wild, FRAMES), (X, short), (1e4 * X, FRAMES), (odd, FRAMES)):
+        found = gradients(library, total_ctc, *on(library, x, frames, LABELS, NONE))
         assert np.all(np.isfinite(found)), x
         np.testing.assert_allclose(found.sum(axis=-1), 0, atol=1e-3)  # of a softmax
 
@@ -129,15 +141,12 @@ def test_derivatives_of_ctc_are_finite(library: Library) -> None:
 def test_second_derivatives_of_ctc(library: Library) -> None:
     with double(library):
         given = on(library, X[:1, :3], FRAMES[:1, :3], LABELS[1:], NONE[:1], dtype="float64")
-        found = gradients(library, lambda *xs: ctc_loss(*xs).sum(), *given, order=2)
+        found = gradients(library, total_ctc, *given, order=2)
         step = 1e-5
         for at in ((0, 0, 0), (0, 2, 1)):
             move = np.zeros((1, 3, 3))
             move[at] = step
-            ends = [
-                gradients(library, lambda *xs: ctc_loss(*xs).sum(), library.asarray(X[:1, :3] + s * move), *given[1:])
-                for s in (1, -1)
-            ]
+            ends = [gradients(library, total_ctc, library.asarray(X[:1, :3] + s * move), *given[1:]) for s in (1, -1)]
             np.testing.assert_allclose(found[at], (ends[0] - ends[1]) / (2 * step), atol=1e-8)
 
 
@@ -146,11 +155,11 @@ def test_frames_that_are_none_do_not_show(library: Library) -> None:
     frames = np.asarray([[0, 0, 1, 0], [0, 0, 0, 1.0]])
     spoilt = np.where(frames[..., None] == 1, np.nan, X)
     given = on(library, spoilt, frames, LABELS, np.asarray([[0, 1.0], [0, 0]]))
-    found = library.numpy(ctc_loss(*given))
+    found = library.numpy(ran(ctc_loss, library)(*given))
     wanted = structured.ctc_loss(X, frames, LABELS, np.asarray([[0, 1.0], [0, 0]]))
     np.testing.assert_allclose(found, wanted, rtol=1e-5)
     if library.name in ("jax", "torch"):
-        slope = gradients(library, lambda *xs: ctc_loss(*xs).sum(), *given)
+        slope = gradients(library, total_ctc, *given)
         assert np.all(np.isfinite(slope)) and np.all(slope[frames == 1] == 0)
 
 
@@ -158,17 +167,17 @@ def test_frames_that_are_none_do_not_show(library: Library) -> None:
 def test_bools_and_odd_labels_as_padding(library: Library) -> None:
     padded = np.asarray([[False, True], [False, True]])
     labels = np.asarray([[1, -1], [2, 99]], dtype=np.int32)
-    found = library.numpy(ctc_loss(*on(library, X, FRAMES == 1, labels, padded)))
+    found = library.numpy(ran(ctc_loss, library)(*on(library, X, FRAMES == 1, labels, padded)))
     wanted = structured.ctc_loss(X, FRAMES, np.asarray([[1, 0], [2, 0]]), padded.astype("f8"))
     np.testing.assert_allclose(found, wanted, rtol=1e-5)
-    bad = library.numpy(ctc_loss(*on(library, X, FRAMES, labels, NONE)))
+    bad = library.numpy(ran(ctc_loss, library)(*on(library, X, FRAMES, labels, NONE)))
     assert np.all(np.isnan(bad))
 
 
 @every
 def test_ctc_of_nothing(library: Library) -> None:
     def loss(b: int, t: int, n: int) -> Any:
-        return ctc_loss_with_forward_probs(
+        return ran(ctc_loss_with_forward_probs, library)(
             *on(library, np.zeros((b, t, 3)), np.zeros((b, t)), np.zeros((b, n), dtype=np.int32), np.zeros((b, n)))
         )
 
@@ -205,10 +214,11 @@ def test_errors_of_ctc(call: Callable[[], Any], kind: type[Exception], message: 
 @every
 def test_sparsemax_at_the_extremes(library: Library) -> None:
     x = np.asarray([-1e30, -1e4, -1.0, 0.0, 1.0, 1e4, 1e30, np.inf, -np.inf, np.nan])
-    found = library.numpy(sparsemax_loss(*on(library, x, np.zeros(10, dtype=bool))))
+    found = library.numpy(ran(sparsemax_loss, library)(*on(library, x, np.zeros(10, dtype=bool))))
     np.testing.assert_allclose(found, [0, 0, 0, 0.25, 1, 1e4, 1e30, np.inf, 0, np.nan], rtol=1e-6)
     rows = np.asarray([[1e4, -1e4, 0], [-1e4, 1e4, 1e4], [0, 0, 0], [1e4, 1e4 + 0.5, -1e4]])
-    found = library.numpy(multiclass_sparsemax_loss(*on(library, rows, np.asarray([1, 0, 2, 0]))))
+    given = on(library, rows, np.asarray([1, 0, 2, 0]))
+    found = library.numpy(ran(multiclass_sparsemax_loss, library)(*given))
     np.testing.assert_allclose(found, structured.multiclass_sparsemax_loss(rows, np.asarray([1, 0, 2, 0])), rtol=1e-6)
 
 
@@ -216,11 +226,9 @@ def test_sparsemax_at_the_extremes(library: Library) -> None:
 def test_the_derivative_of_sparsemax_is_the_projection_less_the_label(library: Library) -> None:
     rows = np.asarray([[0.2, 0.1, -3.0], [5.0, 0.0, 0.0], [1e4, -1e4, 0.0], [0.5, 0.5, 0.5]])
     at = np.asarray([0, 1, 1, 2])
-    found = gradients(library, lambda *xs: multiclass_sparsemax_loss(*xs).sum(), *on(library, rows, at))
+    found = gradients(library, total_sparsemax, *on(library, rows, at))
     np.testing.assert_allclose(found, np.stack([structured.simplex(s) for s in rows]) - np.eye(3)[at], atol=1e-6)
-    twice = gradients(
-        library, lambda *xs: multiclass_sparsemax_loss(*xs).sum(), *on(library, rows[:1], at[:1]), order=2
-    )
+    twice = gradients(library, total_sparsemax, *on(library, rows[:1], at[:1]), order=2)
     np.testing.assert_allclose(twice[0, :, 0], [[0.5, -0.5, 0.0], [-0.5, 0.5, 0.0], [0.0, 0.0, 0.0]], atol=1e-6)
 
 
@@ -250,19 +258,17 @@ def test_safe_softmax_takes_0_log_0_for_0(library: Library) -> None:
 @pytest.mark.skipif(not (has("jax") and has("optax")), reason="needs jax and optax")
 @differentiating
 def test_second_derivatives_and_those_by_labels_are_those_of_optax(library: Library) -> None:
-    import importlib
-
     import jax
 
     optax: Any = importlib.import_module("optax")
 
     with double(libraries()["jax"]):
         x, y = X[0, :2], np.eye(3)[[0, 2]]
-        theirs = jax.hessian(lambda *xs: optax.safe_softmax_cross_entropy(*xs).sum())(x, y)
+        theirs = jax.jit(jax.hessian(lambda *xs: optax.safe_softmax_cross_entropy(*xs).sum()))(x, y)
         given = on(library, x, y, dtype="float64")
         mine = gradients(library, lambda *xs: safe_softmax_cross_entropy(*xs).sum(), *given, order=2)
         np.testing.assert_allclose(mine, theirs, atol=1e-12)
-        theirs = jax.grad(lambda y, x: optax.safe_softmax_cross_entropy(x, y).sum())(y, x)
+        theirs = jax.jit(jax.grad(lambda y, x: optax.safe_softmax_cross_entropy(x, y).sum()))(y, x)
         mine = gradients(library, lambda y, x: safe_softmax_cross_entropy(x, y).sum(), *given[::-1])
         np.testing.assert_allclose(mine, theirs, atol=1e-12)
 
@@ -322,12 +328,15 @@ NORMS: list[tuple[Any, Any]] = [
 @differentiating
 @pytest.mark.parametrize("least", [0.0, 3.0])
 def test_the_derivative_of_safe_norms_at_0_is_0(library: Library, least: float) -> None:
-    x = library.asarray(np.zeros((3, 4)), "float32")
-    for p, axis in NORMS:
-        found = gradients(library, lambda x, p=p, axis=axis: safe_norm(x, least, p, axis).sum(), x)
-        np.testing.assert_array_equal(found, np.zeros((3, 4)), err_msg=f"ord={p}, axis={axis}")
-    found = gradients(library, lambda x: safe_rms(x, least), x)
-    np.testing.assert_array_equal(found, np.zeros((3, 4)))
+    grad: Any = importlib.import_module("jax" if library.name == "jax" else "torch.func").grad
+
+    def each(x: Any) -> list[Any]:
+        norms = [grad(lambda x, p=p, axis=axis: safe_norm(x, least, p, axis).sum())(x) for p, axis in NORMS]
+        return [*norms, grad(lambda x: safe_rms(x, least))(x)]
+
+    found = library.numpy(ran(each, library)(library.asarray(np.zeros((3, 4)), "float32")))
+    for what, slope in zip([*NORMS, "root mean squares"], found, strict=True):
+        np.testing.assert_array_equal(slope, np.zeros((3, 4)), err_msg=f"ord, axis: {what}")
 
 
 @every

@@ -41,7 +41,7 @@ def at_least_single(dtype: str) -> str:
     return dtype if dtype == "float64" else "float32"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # a key by identity
 class Case:
     """A function with arguments to call it with.
 
@@ -56,6 +56,8 @@ class Case:
       dtype: the dtype of the answer to arguments of a dtype.
       peer: whether Optax's function answers the same.
       masks: whether what ``where`` leaves out has no part in the answer.
+      eager: whether Optax's function looks at values, and cannot be compiled.
+      instead: a function to call in place of that of the name.
     """
 
     name: str
@@ -67,6 +69,8 @@ class Case:
     dtype: Callable[[str], str] = same
     peer: bool = True
     masks: bool = True
+    eager: bool = False
+    instead: Callable[..., Any] | None = None
 
     def __str__(self) -> str:
         named = [f"{name}={_shown(x)}" for name, x in self.kwargs.items()]
@@ -83,7 +87,11 @@ class Case:
     @property
     def function(self) -> Callable[..., Any]:
         """The function itself."""
-        found: Any = arrayopt
+        return self.instead or self.within(arrayopt)
+
+    def within(self, package: Any) -> Callable[..., Any]:
+        """The function of that name in a package."""
+        found = package
         for part in self.name.split("."):
             found = getattr(found, part)
         return found  # type: ignore[no-any-return]

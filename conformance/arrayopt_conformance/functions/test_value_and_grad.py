@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable
+from functools import cache, partial
 from typing import Any, cast
 
 import numpy as np
@@ -11,9 +12,10 @@ import pytest
 from arrayopt import dtypes, losses
 from arrayopt.losses.closed import SLOPES
 from arrayopt_conformance.functions import Case, every
-from arrayopt_conformance.functions.laws import DOUBLE, widest
+from arrayopt_conformance.functions.laws import DOUBLE, form, widest
+from arrayopt_conformance.functions.runs import ran, split
 from arrayopt_conformance.harness.compare import assert_near, assert_same, host
-from arrayopt_conformance.libraries import Library, Numpy, double
+from arrayopt_conformance.libraries import Library, Numpy, double, libraries
 
 CLOSED = [name for name, cases in every().items() if cases[0].function in SLOPES]
 SEVEN = (
@@ -34,12 +36,25 @@ def slope(case: Case, step: float = 1e-6) -> Numpy:
     return found
 
 
-def with_first(case: Case, x: Any) -> Any:
-    return case.given((x, *case.args[1:]))()
+def called(case: Case, library: Library, function: Callable[..., Any]) -> Any:
+    """What a function answers to the arguments of a case, on JAX compiled."""
+    arrays, f = split(case.but(instead=function))
+    return ran(f, library)(arrays)
 
 
-def both(case: Case, reduce: str | None = None) -> Any:
-    return losses.value_and_grad(case.function, reduce)(*case.args, **case.kwargs)
+@cache
+def compared(case: Case, name: str) -> dict[str, Any]:
+    """What each way to the value and the derivative finds, in double precision."""
+    library, plain = libraries()[name], case.function
+
+    def every_way(x: Any, *rest: Any, **named: Any) -> dict[str, Any]:
+        found = {"value": plain(x, *rest, **named), "closed": losses.value_and_grad(plain)(x, *rest, **named)}
+        if name in ("jax", "torch"):
+            found["own"] = library.backend.value_and_grad(lambda x: plain(x, *rest, **named), x)
+        return found
+
+    with double(library):
+        return dict(library.numpy(called(case.on(library), library, every_way)))
 
 
 def test_the_seven_are_there() -> None:
@@ -50,22 +65,17 @@ def test_the_seven_are_there() -> None:
 @pytest.mark.parametrize("name", CLOSED)
 def test_the_derivative_is_that_of_the_oracle(name: str, library: Library) -> None:
     for case in every()[name]:
-        with double(library):
-            value, gradient = both(case.on(library))
-            assert_same(value, case.on(library)(), f"{case}: the value ")
-            assert_near(host(gradient), slope(case), 1e-7, f"{case}: the derivative ")
+        found = compared(case, library.name)
+        assert_same(found["closed"][0], found["value"], f"{case}: the value ")
+        assert_near(found["closed"][1], slope(case), 1e-7, f"{case}: the derivative ")
 
 
 @pytest.mark.parametrize("name", CLOSED)
 def test_it_is_that_of_the_library_too(name: str, library: Library) -> None:
-    if library.name not in ("jax", "torch"):
-        return
-    for case in every()[name]:
-        with double(library):
-            there = case.on(library)
-            value, gradient = library.backend.value_and_grad(partial(with_first, there), there.args[0])
-            assert_near(host(both(there)[1]), host(gradient), DOUBLE, f"{case}: the derivative ")
-            assert_near(host(both(there)[0]), host(value), DOUBLE, f"{case}: the value ")
+    for case in every()[name] if library.name in ("jax", "torch") else []:
+        found = compared(case, library.name)
+        assert_near(found["closed"][1], found["own"][1], DOUBLE, f"{case}: the derivative ")
+        assert_near(found["closed"][0], found["own"][0], DOUBLE, f"{case}: the value ")
 
 
 @pytest.mark.parametrize("name", CLOSED)
@@ -73,7 +83,7 @@ def test_it_has_the_shape_and_dtype_of_the_predictions(name: str, library: Libra
     for dtype in [dtype for dtype in library.dtypes if dtype in dtypes.REALS]:
         there = every()[name][0].on(library, dtype)
         for reduce in (None, "mean", "sum"):
-            value, gradient = both(there, reduce)
+            value, gradient = form(there.but(instead=losses.value_and_grad(there.function, reduce)), library)
             assert dtypes.name(gradient.dtype) == dtypes.name(value.dtype) == dtype
             assert gradient.shape == there.args[0].shape
             assert (value.shape == ()) or reduce is None
@@ -81,11 +91,17 @@ def test_it_has_the_shape_and_dtype_of_the_predictions(name: str, library: Libra
 
 @pytest.mark.parametrize("name", CLOSED)
 def test_a_mean_is_a_sum_divided(name: str, library: Library) -> None:
+    case = every()[name][0]
+    ways = {str(reduce): losses.value_and_grad(case.function, reduce) for reduce in (None, "sum", "mean")}
+
+    def each(*args: Any, **named: Any) -> dict[str, Any]:
+        return {reduce: f(*args, **named) for reduce, f in ways.items()}
+
     with double(library):
-        there = every()[name][0].on(library)
-        value, gradient = map(host, both(there))
+        found = called(case.on(library), library, each)
+        value, gradient = map(host, found["None"])
         for reduce, count in (("sum", 1), ("mean", value.size)):
-            total, slope = map(host, both(there, reduce))
+            total, slope = map(host, found[reduce])
             assert_near(total, value.sum() / count, DOUBLE, f"the {reduce} ")
             assert_near(slope, gradient / count, DOUBLE, f"the derivative of the {reduce} ")
 
@@ -93,7 +109,7 @@ def test_a_mean_is_a_sum_divided(name: str, library: Library) -> None:
 @pytest.mark.parametrize("name", CLOSED)
 def test_no_row_is_no_trouble(name: str, library: Library) -> None:
     case = every()[name][0].mapped(lambda x: x[:0]).on(library, widest(library))
-    value, gradient = both(case, "mean")
+    value, gradient = called(case, library, losses.value_and_grad(case.function, "mean"))
     assert host(value) == 0
     assert gradient.shape == case.args[0].shape
 
@@ -147,7 +163,8 @@ def test_it_runs_compiled(library: Library) -> None:
     mode = next(wrap for name, wrap in library.modes.items() if name != "eager")
     case = every()["losses.softmax_cross_entropy"][0].on(library, "float32")
     found = mode(losses.value_and_grad(losses.softmax_cross_entropy, "mean"))(*case.args)
-    assert_near(library.numpy(found), library.numpy(both(case, "mean")), 1e-6, "compiled ")
+    eager = losses.value_and_grad(losses.softmax_cross_entropy, "mean")(*case.args)
+    assert_near(library.numpy(found), library.numpy(eager), 1e-6, "compiled ")
 
 
 def test_torch_outside_of_grad_mode() -> None:

@@ -1,4 +1,4 @@
-"""One of Optax's test files in a process of its own, where Optax's functions can be made arrayopt's."""
+"""Optax's test files in a process of their own, where Optax's functions can be made arrayopt's."""
 
 from __future__ import annotations
 
@@ -50,23 +50,25 @@ class Outcomes(unittest.TestResult):
         self.found[f"{kind}::{name}"] = {"outcome": outcome, "said": said}
 
 
-def main(group: str, path: str, answer: str, match: str = "", wrong: str = "") -> None:
-    """Runs one file and writes what came of it.
+def main(place: str, match: str, wrong: str, *words: str) -> None:
+    """Runs files and writes what came of each.
 
     Args:
-      group: whose names are put in place.
-      path: of the file, within Optax.
-      answer: file to write to, in JSON.
+      place: folder to write to, a file in JSON for each.
       match: only tests with this in their names.
       wrong: a function of arrayopt to make wrong first.
+      words: the group whose names are put in place, and the path within Optax, of each file.
     """
     importlib.import_module("optax")
     if wrong:
         put_wrong(wrong)
-    missing = put_in_place(GROUPS[group].namespace, GROUPS[group].names)
-    outcomes = Outcomes()
-    chosen(path, match).run(outcomes)
-    Path(answer).write_text(json.dumps({"missing": missing, "tests": outcomes.found}), encoding="utf-8")
+    groups, paths = words[::2], words[1::2]
+    missing = {group: put_in_place(GROUPS[group].namespace, GROUPS[group].names) for group in dict.fromkeys(groups)}
+    for k, (group, path) in enumerate(zip(groups, paths, strict=True)):
+        outcomes = Outcomes()
+        chosen(path, match).run(outcomes)
+        answer = json.dumps({"missing": missing[group], "tests": outcomes.found})
+        Path(place, f"{k}.json").write_text(answer, encoding="utf-8")
 
 
 def chosen(path: str, match: str) -> unittest.TestSuite:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
@@ -23,7 +24,7 @@ class Ran:
 
     Attributes:
       path: of the file, within Optax.
-      seconds: that it took.
+      seconds: that its process took.
       tests: by name, the outcome ("passed", "skipped", "failed") and what was said.
       missing: names that arrayopt lacks.
       died: what the process said when it ended without an answer.
@@ -86,18 +87,32 @@ def run(group: str, path: str, match: str = "", wrong: str = "") -> Ran:
       match: only tests with this in their names.
       wrong: a function of arrayopt to make wrong first.
     """
-    begun = time.monotonic()
+    return together([(group, path)], match, wrong)[0]
+
+
+def together(files: Sequence[tuple[str, str]], match: str = "", wrong: str = "") -> list[Ran]:
+    """Runs files, each with its group, in one process for all, where the names of all their groups are in place."""
+    begun, limit = time.monotonic(), LIMIT * len(files)
     with tempfile.TemporaryDirectory() as place:
-        answer = Path(place, "answer.json")
-        command = [sys.executable, "-m", "arrayopt_conformance.optax_tests.child", group, path, str(answer)]
+        command = [sys.executable, "-m", "arrayopt_conformance.optax_tests.child", place, match, wrong]
         try:
             done = subprocess.run(
-                [*command, match, wrong], capture_output=True, text=True, check=False, timeout=LIMIT
+                [*command, *[word for file in files for word in file]],
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=limit,
             )
+            said = done.stderr[-4000:] or f"exit {done.returncode}"
         except subprocess.TimeoutExpired:
-            return Ran(path, time.monotonic() - begun, died=f"TimeoutError: stopped after {LIMIT} s")
+            said = f"TimeoutError: stopped after {limit} s"
         seconds = time.monotonic() - begun
-        if not answer.exists():
-            return Ran(path, seconds, died=done.stderr[-4000:] or f"exit {done.returncode}")
-        found = json.loads(answer.read_text(encoding="utf-8"))
-        return Ran(path, seconds, found["tests"], found["missing"])
+        return [_answer(path, Path(place, f"{k}.json"), seconds, said) for k, (_, path) in enumerate(files)]
+
+
+def _answer(path: str, answer: Path, seconds: float, said: str) -> Ran:
+    """What the process wrote of a file, or said when it ended without."""
+    if not answer.exists():
+        return Ran(path, seconds, died=said)
+    found = json.loads(answer.read_text(encoding="utf-8"))
+    return Ran(path, seconds, found["tests"], found["missing"])

@@ -38,7 +38,7 @@ CASES = [
         for name in ("simplex", "l1_ball", "l1_sphere", "l2_ball", "l2_sphere")
         for made in (
             _whole(name, X),
-            _whole(name, X, 3.5),
+            _whole(name, X, 3.5).but(by=()),
             _whole(name, 0.01 * X, 2.0),
             _whole(name, eighths(8), scale=1.0).but(smooth=False),
             _on_trees(_whole(name, TREE, 2)),

@@ -20,12 +20,13 @@ LAST_IS_BLANK = (
 
 CTC: list[Case] = [
     case("losses.ctc_loss", *SEQUENCES).but(rows=False, dtype=at_least_single),  # `vmap` would take the batch away
-    case("losses.ctc_loss", *SEQUENCES).but(by=(), smooth=False, dtype=at_least_single),
     case("losses.ctc_loss", *LAST_IS_BLANK, blank_id=2).but(dtype=at_least_single),
     case("losses.ctc_loss", normal(4, 1, 3), FRAMES[:, :1], LABELS, PADDED, log_epsilon=-300.0).but(
         dtype=at_least_single
     ),
-    case("losses.ctc_loss_with_forward_probs", *SEQUENCES).but(rows=False, smooth=False, dtype=at_least_single),
+    case("losses.ctc_loss_with_forward_probs", *SEQUENCES).but(
+        rows=False, by=(), smooth=False, dtype=at_least_single
+    ),
     case("losses.ctc_loss_with_forward_probs", *LAST_IS_BLANK, blank_id=2, log_epsilon=-200.0).but(
         rows=False, dtype=at_least_single
     ),
