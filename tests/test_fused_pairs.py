@@ -144,8 +144,8 @@ def few_words(library: str, engine: str, kind: str) -> tuple[str, ...]:
     if engine != "numba":
         return FEW_WORDS[engine]
     if library == "torch":  # its kernels are NumPy's, but where dtypes are promoted otherwise
-        return ("add", "operator remainder") if kind == "int32" else ("add",)
-    return ("less", "maximum", "add", "operator remainder") if kind in MORE else ("less",)
+        return ("add",)
+    return {"int32": ("less", "add", "operator remainder"), "float16": ("less", "add")}.get(kind, ("less",))
 
 
 def in_one_order(library: Library, kind: str, found: list[Question]) -> list[Question]:
