@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import atexit
 import ctypes
-import hashlib
+import itertools
 import shutil
 import subprocess
 import tempfile
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from arrayopt_cuda import emit
 from arrayopt_cuda.engine import CudaEngine
 
 from arrayopt.dispatch import backend_named
@@ -51,35 +52,85 @@ class OnHost:
 
     def compile(self, text: str, name: str) -> Any:
         self.texts[text, name] = None
-        return built(text, name)
+        return compiled(text, name)
 
     def launch(self, kernel: Any, blocks: int, threads: int, args: Sequence[Any]) -> None:
-        start, name, waits = kernel
-        self.launched.append(name)
+        self.launched.append(kernel.name)
         held = [x if isinstance(x, np.ndarray) else np.array([x], np.int64) for x in args]
-        start(blocks, threads, waits, (ctypes.c_void_p * len(held))(*[x.ctypes.data for x in held]))
+        kernel.start(blocks, threads, kernel.waits, (ctypes.c_void_p * len(held))(*[x.ctypes.data for x in held]))
 
     def upload(self, values: Any, address: int) -> None:
         self.uploads += 1
         ctypes.memmove(address, values.tobytes(), values.nbytes)
 
 
+class Kernel:
+    """A kernel of a text, as a function of the host.
+
+    It is compiled when the first one that waits with it is launched: what g++ costs is the call, and a step has
+    several kernels.
+
+    Attributes:
+      name: its name.
+      waits: whether its threads wait for one another.
+    """
+
+    def __init__(self, text: str, name: str) -> None:
+        self.name, self.body = name, text.removeprefix(emit.preamble())
+        assert self.body != text
+        self.waits = "reduced<" in self.body
+        self._start: Any = None
+        waiting.append(self)
+
+    @property
+    def start(self) -> Any:
+        if self._start is None:
+            build(self)
+        return self._start
+
+    @start.setter
+    def start(self, function: Any) -> None:
+        self._start = function
+
+    def source(self, k: int) -> str:
+        """Its text among those of others, whose kernels have the same names."""
+        names = [name for name in KERNELS if f"void {name}(" in self.body]
+        before = "".join([f"#define {name} {name}_{k}\n" for name in names])
+        after = "".join([f"#undef {name}\n" for name in names])
+        start = f"void start_{k}(int b, int t, bool waits, void **args) {{ launch({self.name}, b, t, waits, args); }}"
+        return f'{before}namespace kernel_{k} {{\n{self.body}\nextern "C" {start}\n}}\n{after}'
+
+
+KERNELS = ("run", "numbers", "set", "combine")
+waiting: list[Kernel] = []
+compiled, number = cache(Kernel), itertools.count()
+
+
+def build(wanted: Kernel) -> None:
+    """Compiles a kernel, and those that wait."""
+    path, some = folder() / f"kernels_{next(number)}.cpp", list(dict.fromkeys([wanted, *waiting]))
+    waiting.clear()  # a text that cannot be compiled is not tried with others again
+    path.write_text(f'#include "{header()}"\n' + "".join([one.source(k) for k, one in enumerate(some)]))
+    gplusplus("-shared", "-nostdlib", str(path), "-lgcc", "-o", str(path.with_suffix(".so")))
+    library = ctypes.CDLL(str(path.with_suffix(".so")))
+    for k, one in enumerate(some):
+        one.start = library[f"start_{k}"]
+
+
 @cache
-def built(text: str, name: str) -> tuple[Any, str, bool]:
-    """A kernel as a function of the host, and whether its threads wait for one another."""
-    header = Path(__file__).with_name("cuda_on_host.h")
-    begins = text.index("// What the text of every kernel begins with")
-    whole = f'{text[:begins]}#include "{header}"\n{text[begins:]}'
-    whole += (
-        f'extern "C" void start(int b, int t, bool waits, void **args) {{ launch({name}, b, t, waits, args); }}\n'
-    )
-    path = folder() / f"{hashlib.sha256(whole.encode()).hexdigest()[:20]}.cpp"
-    path.write_text(whole)
-    effort = "-O0" if name == "numbers" else "-O1"
-    command = ["g++", effort, "-std=c++17", "-w", "-shared", "-fPIC", str(path), "-o", str(path.with_suffix(".so"))]
+def header() -> Path:
+    """What is the same for all kernels, compiled once."""
+    path, known, given = folder() / "kernel.h", emit.preamble(), Path(__file__).with_name("cuda_on_host.h")
+    begins = known.index("// What the text of every kernel begins with")
+    path.write_text(f'{known[:begins]}#include "{given}"\n{known[begins:]}')
+    gplusplus(str(path), "-o", f"{path}.gch")
+    return path
+
+
+def gplusplus(*options: str) -> None:
+    command = ["g++", "-O0", "-std=c++17", "-w", "-fPIC", *options]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[:4000]
-    return ctypes.CDLL(str(path.with_suffix(".so"))).start, name, "reduced<" in text.split('extern "C"', 1)[1]
 
 
 @cache

@@ -107,9 +107,11 @@ def gradient(random: np.random.Generator, like: Laid, dtype: str) -> Any:
 @pytest.mark.parametrize(("library", "engine"), PLACES)
 def test_any_layout_is_stepped_right_and_nothing_else_is_written(library: str, engine: str, rule: str) -> None:
     random, tx = np.random.default_rng(7), RULES[rule]()
-    for _ in range(TRIALS if (engine, rule) != ("cuda", "adafactor") else 4):  # g++ is slow
+    for _ in range(TRIALS):
         dtype = str(random.choice(["float32", "float64"]))
         shapes = [SHAPES[i] for i in random.integers(0, len(SHAPES), 3)]
+        if rule == "adafactor" and engine != "tiles":  # each set of shapes has kernels of its own
+            dtype, shapes = "float64", [(4, 5), (2, 3, 4), (7,)]
         laid = [Laid(random, shape, library, dtype) for shape in shapes]
         params = [x.view for x in laid]
         plain = values(params)

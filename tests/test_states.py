@@ -64,12 +64,15 @@ def test_a_counter_is_the_number_it_holds(name: str, form: str, library: Library
         np.testing.assert_allclose(library.numpy(x), library.numpy(y), rtol=1e-6)
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [*[("adam", form) for form in FORMS], *[(name, "ints of JSON") for name in RULES if name != "adam"]],
+)
 def test_a_fused_step_takes_such_counters(name: str, form: str, library: Library) -> None:
     tx, p, state = begun(RULES[name], library)
     eager, fused = (tree.map(lambda x: x + 0, p) for _ in range(2))
-    mine, step = with_counts(state, FORMS[form]), arrayopt.fused_step(tx)
+    compiles = name == "adam" or library.name not in ("numpy", "torch")  # how a kernel is handed a counter, one shows
+    mine, step = with_counts(state, FORMS[form]), arrayopt.fused_step(tx, None if compiles else "tiles")
     for _ in range(3):
         u, state = tx.update(p, state, eager)
         eager = arrayopt.apply_updates(eager, u)
