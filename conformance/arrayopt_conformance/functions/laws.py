@@ -14,7 +14,7 @@ from arrayopt import dtypes
 from arrayopt.dispatch import is_array
 from arrayopt.dispatch import library as library_of
 from arrayopt_conformance.functions import Case
-from arrayopt_conformance.functions.runs import answer, ran, slope, slopes, split, wanted
+from arrayopt_conformance.functions.runs import answer, derivatives_of_jax, ran, slope, slopes, split, wanted
 from arrayopt_conformance.harness import compiled, meta, readonly, strict
 from arrayopt_conformance.harness.compare import assert_alike, assert_near, assert_same, snapshot
 from arrayopt_conformance.libraries import Library, Numpy, double
@@ -244,6 +244,21 @@ def jit_changes_nothing(case: Case, library: Library) -> None:
     jitted, eager = library.modes["jit"](f)(arrays), f(arrays)
     assert_alike(jitted, eager, "jitted, the answer ")
     assert_near(library.numpy(jitted), library.numpy(eager), 1e-6, "jitted, the answer ")
+
+
+@law("jax", dear=("jax",))
+def jit_changes_no_derivative(case: Case, library: Library) -> None:
+    """Outside of ``jax.jit`` it is in float32 what it is within in double precision, but for rounding.
+
+    Compiling is dear: asked of what steers itself or has a derivative of its own, not of plain operations.
+    """
+    arrays, f = split(case.on(library, "float32"))
+    program = str(importlib.import_module("jax").make_jaxpr(f)(arrays))
+    if not any([f"{name}[" in program for name in ("custom_jvp_call", "custom_vjp_call", "cond", "while", "scan")]):
+        return
+    eager = derivatives_of_jax(case)(arrays)
+    for place, found, jitted in zip(case.by, eager, slopes(case, library), strict=True):
+        assert_near(library.numpy(found), jitted, 1e-5, f"outside of jit by argument {place} the derivative ")
 
 
 @law(compiled.NAME, dear=(compiled.NAME,))

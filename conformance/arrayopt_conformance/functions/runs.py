@@ -60,18 +60,28 @@ def slopes(case: Case, library: Library, like: Case | None = None) -> list[Numpy
 @cache
 def _compiled(case: Case) -> Callable[[list[Any]], Any]:
     """The answer and its derivatives as one program of JAX."""
-    library = libraries()["jax"]
-    f, at, weights = split(case)[1], [_place(case, place) for place in case.by], _weights(case)
-    jax: Any = importlib.import_module("jax")
-
-    def loss(by: list[Any], arrays: list[Any]) -> Any:
-        given = dict(zip(at, by, strict=True))
-        return weighed(f([given.get(k, x) for k, x in enumerate(arrays)]), list(map(library.asarray, weights)))
+    f, derivatives = split(case)[1], derivatives_of_jax(case)
 
     def program(arrays: list[Any]) -> Any:
-        return f(arrays), jax.grad(loss)([arrays[k] for k in at], arrays) if at else []
+        return f(arrays), derivatives(arrays)
 
-    return library.modes["eager" if case.eager else "jit"](program)
+    return libraries()["jax"].modes["eager" if case.eager else "jit"](program)
+
+
+def derivatives_of_jax(case: Case) -> Callable[[list[Any]], list[Any]]:
+    """Derivatives of the sum of all answers, as a function of the arrays of a case."""
+    f, at, weights = split(case)[1], [_place(case, place) for place in case.by], _weights(case)
+
+    def loss(by: list[Any], arrays: list[Any]) -> Any:
+        given, backend = dict(zip(at, by, strict=True)), libraries()["jax"].backend
+        found = f([given.get(k, x) for k, x in enumerate(arrays)])
+        return weighed(found, [backend.xp.asarray(w, dtype=backend.wide()) for w in weights])
+
+    def derivatives(arrays: list[Any]) -> list[Any]:
+        grad: Any = importlib.import_module("jax").grad
+        return list(grad(loss)([arrays[k] for k in at], arrays)) if at else []
+
+    return derivatives
 
 
 def _place(case: Case, place: int) -> int:
