@@ -19,7 +19,7 @@ PLACES = [
     for library in ("numpy", *(["torch"] if HAS["torch"] else []))
     for engine in ("tiles", *(["numba"] if HAS["numba"] else []), *(["cuda"] if shutil.which("g++") else []))
 ]
-STEPS, TRIALS = 3, 25
+STEPS, TRIALS = 3, 12
 SHAPES = [(), (0, 3), (1,), (7,), (4, 5), (2, 3, 4), (3, 1, 5), (2, 3, 4, 5)]
 RULES = {
     "adamw": lambda: arrayopt.adamw(0.1, weight_decay=0.1),

@@ -55,10 +55,6 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
 ]
 
 
-EAGERLY: list[tuple[str, dict[str, Any]]] = [("add", {}), ("norm", {}), ("allclose", {}), ("clip", {}), ("size", {})]
-"""Calls that are tried on JAX without compiling them: they are the same operations."""
-
-
 def close(a: Any, b: Any, rtol: float) -> None:
     left, right = arrayopt.tree.flatten(a), arrayopt.tree.flatten(b)
     assert left[1] == right[1]
@@ -66,25 +62,12 @@ def close(a: Any, b: Any, rtol: float) -> None:
         np.testing.assert_allclose(np.asarray(x), np.asarray(y), rtol=rtol, atol=1e-12 if rtol < 1e-9 else 1e-6)
 
 
-def jitted(f: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """A function of JAX's arrays in one program: each of its operations would be compiled for each shape."""
-    jax = pytest.importorskip("jax")
-    leaves, spec = jax.tree.flatten(args)
-    where = [k for k, x in enumerate(leaves) if hasattr(x, "dtype")]
-
-    def of_arrays(xs: list[Any]) -> Any:
-        found = dict(zip(where, xs, strict=True))
-        return f(*spec.unflatten([found.get(k, x) for k, x in enumerate(leaves)]), **kwargs)
-
-    return jax.jit(of_arrays)([jax.numpy.asarray(leaves[k]) for k in where])
-
-
 @pytest.mark.parametrize(("name", "args", "kwargs"), CALLS, ids=lambda x: x if isinstance(x, str) else "")
 def test_as_optax(name: str, args: Any, kwargs: Any) -> None:
     jax = pytest.importorskip("jax")
     optax = pytest.importorskip("optax")
     with double(libraries()["jax"]):
-        theirs = jitted(getattr(optax.tree, name), args, kwargs)
+        theirs = getattr(optax.tree, name)(*jax.tree.map(jax.numpy.asarray, args), **kwargs)
         close(getattr(arrayopt.tree, name)(*args, **kwargs), jax.tree.map(np.asarray, theirs), rtol=1e-12)
 
 
@@ -95,9 +78,7 @@ def test_alike_on_every_library(library: Library, name: str, args: Any, kwargs: 
             return x
         return library.asarray(x, "complex64" if np.iscomplexobj(x) else "float32")
 
-    call, given = getattr(arrayopt.tree, name), tuple([arrayopt.tree.map(there, a) for a in args])
-    in_one = library.name == "jax" and (name, kwargs) not in EAGERLY
-    ours = jitted(call, given, kwargs) if in_one else call(*given, **kwargs)
+    ours = getattr(arrayopt.tree, name)(*[arrayopt.tree.map(there, a) for a in args], **kwargs)
     back = arrayopt.tree.map(lambda x: library.numpy(x) if hasattr(x, "dtype") else x, ours)
     close(back, getattr(arrayopt.tree, name)(*args, **kwargs), rtol=1e-5)
 
