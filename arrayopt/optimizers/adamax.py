@@ -14,7 +14,7 @@ from arrayopt import checks
 from arrayopt.base import GradientTransformation, GradientTransformationExtraArgs, remembering
 from arrayopt.calls import by_call
 from arrayopt.lift import counter, lift, slots_like
-from arrayopt.numerics import at, at_least, ema, held, magnitude, safe_increment, unbias
+from arrayopt.numerics import at, at_least, magnitude, safe_increment, unbias, wide_ema
 from arrayopt.optimizers.adam import ScaleByAdamState
 from arrayopt.transforms.combining import chain
 from arrayopt.transforms.decay import add_decayed_weights
@@ -25,10 +25,9 @@ from arrayopt.types import Array, MaskOrFn, Params, Scalar, ScalarOrSchedule, Up
 def _adamax(
     g: Array, mu: Array, nu: Array, t: Array, *, b1: Scalar, b2: Scalar, eps: Scalar
 ) -> tuple[Array, Array, Array]:
-    g = held(g)
-    mu = ema(mu, g, b1)
+    mu = wide_ema(mu, g, b1)
     nu = at_least(magnitude(g) + eps, b2 * nu)
-    return unbias(mu, b1, t) / nu, mu, nu
+    return unbias(mu / nu, b1, t), mu, nu  # the quotient first: it is in range, whatever the gradients
 
 
 @by_call
