@@ -113,3 +113,28 @@ def test_an_array_given_twice_is_refused() -> None:
     with pytest.raises(ValueError, match=r"the parameter at \['a'\] and the gradient at \['a'\] are one array"):
         arrayopt.fused_step(tx)({"a": x}, {"a": x}, tx.init({"a": x}))
     assert not x.is_deleted()
+
+
+MIXED: dict[str, Callable[[], Any]] = {
+    "adamw": lambda: arrayopt.adamw(0.1),
+    "clipped": lambda: arrayopt.chain(arrayopt.clip_by_global_norm(0.5), arrayopt.trace(0.9)),
+    "adafactor": lambda: arrayopt.adafactor(0.1, min_dim_size_to_factor=2),
+}
+
+
+@pytest.mark.parametrize("part", ["gradients", "a state", "parameters"])
+@pytest.mark.parametrize("name", MIXED)
+def test_numpys_arrays_are_jaxs_beside_jaxs(name: str, part: str) -> None:
+    """Whatever part of a step is NumPy's, it leads where JAX's alone lead, to JAX's arrays."""
+    tx = MIXED[name]()
+
+    def given() -> dict[str, Any]:
+        params = {"w": jnp.linspace(-1, 1, 6).reshape(2, 3), "s": jnp.asarray(0.5)}
+        gs = {"w": jnp.cos(jnp.arange(6.0)).reshape(2, 3), "s": jnp.asarray(-2.0)}
+        return {"parameters": params, "gradients": gs, "a state": tx.init(params)}
+
+    mixed = given()
+    mixed[part] = arrayopt.tree.map(np.asarray, mixed[part])
+    wanted, found = arrayopt.fused_step(tx)(*given().values()), arrayopt.fused_step(tx)(*mixed.values())
+    assert_near(found, wanted, FEW, f"with {part} of NumPy, ")
+    assert {type(x) for x in arrayopt.tree.leaves(found)} == {type(jnp.ones(1))}

@@ -60,6 +60,9 @@ def computing() -> list[Rule]:
     return [rule for rule in everybody() if not is_alias(rule)]
 
 
+SAMPLE = ("scale_by_adam", "adafactor")  # for what hardly depends on the rule, and is compiled for each
+
+
 def ends(names: list[str]) -> list[str]:
     """The first and the last."""
     return names[:: len(names) - 1 or 1]

@@ -15,6 +15,8 @@ from arrayopt_conformance.oracles import Backwards, Matrices
 from arrayopt_conformance.rules import Rule, arguments
 
 # Of what is said of one library alone, this is tried for aliases too: that users' own programs can be compiled.
+# Compiled kernels are those of its links.
+NOT_OF_ALIASES = ("sizes.nor_do_they_fused",)
 COMPILED = ("modes.jit_changes_nothing_and_traces_once", "modes.compiling_changes_nothing_and_is_done_once")
 
 
@@ -22,7 +24,7 @@ def home(rule: Rule, law: Law, found: Iterable[Library]) -> list[Library]:
     """The libraries that a law is tried on for a rule: those found that it speaks of; for an alias NumPy will do."""
     spoken = [each for each in found if law.speaks_of(each)]
     if effort.is_alias(rule) and law.name not in COMPILED:
-        return [each for each in spoken if each.name == effort.FIRST]
+        return [each for each in spoken if each.name == effort.FIRST and law.name not in NOT_OF_ALIASES]
     return spoken
 
 

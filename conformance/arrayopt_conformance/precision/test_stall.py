@@ -44,6 +44,8 @@ def test_slots_reach_what_they_reach_in_double(rule: Rule, dtype: str) -> None:
     numpy = libraries()["numpy"]
     if dtype not in numpy.dtypes:
         pytest.skip(f"NumPy has no {dtype} here")
+    if dtype == "float16" and rule.name not in effort.SAMPLE:
+        pytest.skip("its slots are those of a model in bfloat16")
     for x, y in zip(slots(rule.make(**rule.usual), numpy, dtype, STEPS), in_double(rule), strict=True):
         np.testing.assert_allclose(x, y, rtol=1e-5)
 

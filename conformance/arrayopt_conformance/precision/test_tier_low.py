@@ -42,11 +42,13 @@ def test_every_case_in_float32(rule: Rule, library: Library) -> None:
 
     Kernels are made from the same programs as tiles are: so compiled ones are tried on one case. Torch's are NumPy's.
     """
-    alias = effort.is_alias(rule)
+    alias, on_numpy = effort.is_alias(rule), library.name == effort.FIRST
+    if alias and not on_numpy:
+        pytest.skip("its links are tried there")
     cases = effort.cases(rule, library, dear=alias)
     assert not broken(rule, library, "float32", cases)
     for engine in [name for name in serving(library) if name != "eager"]:
-        if engine == "tiles" or (not alias and (engine, library.name) != ("numba", "torch")):
+        if engine == "tiles" or (engine == "numba" and on_numpy and not alias) or rule.name in effort.SAMPLE:
             tried = cases if engine == "tiles" else effort.cases(rule, library, dear=True)
             assert not fused.broken(rule, library, engine, "float32", tried)
 
@@ -56,6 +58,8 @@ def test_every_case_in_float32(rule: Rule, library: Library) -> None:
 def test_the_plainest_and_the_fullest_case_in_16_bits(rule: Rule, library: Library, dtype: str) -> None:
     if dtype not in library.dtypes:
         pytest.skip(f"{library} has no {dtype}")
+    if library.name == "jax" and rule.name not in effort.SAMPLE:
+        pytest.skip("JAX computes in float32 as others do; how it rounds to 16 bits, laws on functions say")
     cases = effort.ends(list(rule.oracle.cases))
     assert not broken(rule, library, dtype, cases if library.name == effort.FIRST else cases[-1:])
 
