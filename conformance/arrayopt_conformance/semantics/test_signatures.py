@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 import arrayopt
-from arrayopt_conformance import optax_names
 
 optax = pytest.importorskip("optax")
+
+from arrayopt_conformance import optax_names  # noqa: E402
 
 
 def namespaces() -> Iterator[tuple[str, ModuleType, ModuleType]]:
