@@ -43,7 +43,7 @@ class Array(Protocol):
 class ScalarArray(Protocol):
     """A 0-d array of any library, as users hand one in.
 
-    Operations answer Any, not this again: pyright took hours to compare that with the overloads of NumPy's arrays.
+    Operations answer Any, not this again: pyright never finished comparing that with the overloads of NumPy's arrays.
     """
 
     @property

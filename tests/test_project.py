@@ -77,7 +77,7 @@ def test_types_by_pyright() -> None:
 
 
 def test_arrays_of_every_library_are_scalars_to_type_checkers() -> None:
-    """In the script of a user. (Pyright took hours over one of NumPy's, before `ScalarArray`.)"""
+    """In the script of a user. (Over one of NumPy's pyright came to no end, before `ScalarArray`.)"""
     for module in ("mypy", "basedpyright", "jax", "torch"):
         need(module)
     assert SCRIPT.split("/")[0] in config()["tool"]["pyright"]["include"] and (ROOT / SCRIPT).exists()
