@@ -40,12 +40,12 @@ def pairs() -> list[Pair]:
     found: list[Pair] = []
     for rule in rules():
         theirs = getattr(optax, rule.name, None) or getattr(optax.contrib, rule.name, None)
-        if theirs is not None and "arrayopt.optimizers" in rule.make.__module__ and _is_alias(rule):
+        if theirs is not None and "arrayopt.optimizers" in rule.make.__module__ and _is_optimizer(rule):
             found.append(Pair(rule.name, rule.make(learning_rate=1e-3), theirs(learning_rate=1e-3)))
     return found
 
 
-def _is_alias(rule: Rule) -> bool:
+def _is_optimizer(rule: Rule) -> bool:
     return not rule.name.startswith("scale_by_")
 
 
